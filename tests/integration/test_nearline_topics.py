@@ -123,10 +123,11 @@ def project(folder: Path, address: str, name: str, flink: str = "") -> Requests:
     text = world.PROJECT.replace("project: served", f"project: {name}")
     text = text.replace("state: .\n", f"state: .\nkafka: {{bootstrap: '{address}'}}\n{flink}")
     text = text.replace("predictions: {path: predictions}", f"predictions: {{topic: {name}-predictions}}")
+    text = text.replace("labels: {path: labels}", f"labels: {{topic: {name}-labels}}")
     text = text.replace("    label_delay", f"    nearline: {{requests: {{topic: {name}-requests}}}}\n    label_delay")
     (folder / "leeway.yaml").write_text(text)
-    publishing.ensure(address, f"{name}-requests", 2)
-    publishing.ensure(address, f"{name}-predictions", 4)
+    for topic, partitions in (("requests", 2), ("predictions", 4), ("labels", 1)):
+        publishing.ensure(address, f"{name}-{topic}", partitions)
     return Requests(address, f"{name}-requests")
 
 

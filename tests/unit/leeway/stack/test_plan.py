@@ -113,3 +113,16 @@ def test_services_find_the_engines_and_carry_the_mark(make: Make) -> None:
     assert {str(planned.folder)} == {environment[build.MARK] for environment in found.values()}
     at = broker.address(9092, planned.folder / "kafka" / "keys")
     assert {at} == {environment["LEEWAY_KAFKA"] for environment in found.values()}
+
+
+def test_jobs_and_servers_that_the_file_asks_for_are_run(make: Make) -> None:
+    """Each job takes slots; a server of models whose predictions are in a topic logs into a directory."""
+    project = make("stack: {serve: true}\nflink: {parallelism: 2}", TOPIC)
+    text = project.path.read_text().replace(", version: v1", "")
+    project.path.write_text(text.replace("    features", "    nearline: {requests: {topic: r}}\n    features"))
+    planned = plan.plan_stack(type(project).load(project.path))
+
+    assert ("nearline", "--model", "m") == planned.arguments["nearline-m"]
+    assert ("serve", "--port", "8322", "--log", str(project.state / "serving" / "log")) == planned.arguments["serve"]
+    assert 4 == planned.slots
+    assert 8322 == planned.wanted_ports()["serve"]
