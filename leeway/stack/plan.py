@@ -107,6 +107,7 @@ def sources(project: Project) -> list[Source]:
 
 
 def _services(project: Project) -> dict[str, tuple[str, ...]]:
+    """Return the services of Leeway itself, by name: what comes after ``leeway --project FILE``."""
     services: dict[str, tuple[str, ...]] = {"dashboard": ("dashboard", "--port", str(project.stack.ports.dashboard))}
     if project.stack.flows:
         services["flows"] = ("flows", "serve")
