@@ -30,6 +30,12 @@ def newest(opened: Context, model: Model) -> Branch | None:
     return branches.newest(opened.dir, model.name)
 
 
+def folder(opened: Context, model: Model) -> Path:
+    """Return the folder of the branch that learns, or will once it is begun."""
+    branch = newest(opened, model)
+    return branch.folder if branch else branches.folder(opened.dir, model.name) / branches.FIRST
+
+
 def new_plan(opened: Context, model: Model, since: int, because: str) -> BranchPlan:
     """Return the plan of a branch with a new model."""
     if model.retrain is None or model.retrain.online is None:

@@ -69,7 +69,6 @@ def answering(
         The job does not start.
     """
     following = nearline_job.follower(opened, model, note)
-    following.begin()
     progress = nearline_job.progress_topic(model)
     group = f"{nearline_job.group(opened, model)}.progress"
     with (

@@ -11,7 +11,6 @@ import features
 import monitors
 import registry
 import retrain_flows
-from features.security.file_names import file_name
 from leeway import learner_branch
 from leeway.context import Context
 from leeway.project.load import Model
@@ -40,10 +39,9 @@ def fold(opened: Context, model: Model, branch: Branch) -> StreamLearner:
 
 def job_name(opened: Context, model: Model) -> str:
     """Return the job's name, which depends on the model's events, its samples, and the branch."""
-    branch = learner_branch.newest(opened, model)
-    parts = learner_branch.samples(opened, model)
-    text = f"{canonical(model.schema)}\0{parts.folder}\0{branch.folder.resolve() if branch else ''}"
-    return f"{file_name(model.name)}.learner-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    parts, folder = learner_branch.samples(opened, model), learner_branch.folder(opened, model)
+    text = f"{canonical(model.schema)}\0{parts.folder}\0{folder.resolve()}"
+    return f"{model.name}.learner-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def start(opened: Context, model: Model, name: str, begin: Path | str | None) -> Any:

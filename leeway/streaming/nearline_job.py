@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -83,8 +84,17 @@ def outputs(opened: Context, model: Model) -> EventTopic:
 
 
 def follower(opened: Context, model: Model, note: Callable[[str], None]) -> ChampionFollower:
-    """Return what puts the registry's champion into that file."""
-    return ChampionFollower(opened.registry, model.schema, trusted(model), nearline_champion.path(opened, model), note)
+    """Return what puts the registry's champion into the file that workers read; it has looked once.
+
+    Raises
+    ------
+    NotFound, ArtifactError
+        There is no champion, or it cannot be loaded, and no version has answered before.
+    """
+    path = nearline_champion.path(opened, model)
+    made = ChampionFollower(opened.registry, model.schema, trusted(model), path, note)
+    made.resume(time.monotonic())
+    return made
 
 
 def trusted(model: Model) -> tuple[str, ...]:
@@ -131,7 +141,6 @@ def start(opened: Context, model: Model, name: str, begin: Path | str | None, *,
     readers = job_settings.readers_of(how.engine.parallelism, asked.requests)
     requests = Requests(asked.requests, group(opened, model), readers, bounded)
     written = outputs(opened, model)
-    if not nearline_champion.path(opened, model).exists():
-        follower(opened, model, lambda _: None).begin()
+    follower(opened, model, lambda _: None)
     submit = partial(record_answers_job.submit, function=scoring(opened, model), requests=requests, outputs=written)
     return deploy_job.launch(submit, how, {**deploy_job.engine_options(how), **PROMPT}, begin)

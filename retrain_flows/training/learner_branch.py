@@ -23,6 +23,8 @@ from registry import queries
 from registry.connection import Registry
 
 _PLAN, _PROGRESS, _STOP = "plan.json", "progress.json", "stop"
+FIRST = "1"
+"""Name of the folder of a model's first branch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +181,7 @@ def newest(state: Path, model: str) -> Branch | None:
 def begin(state: Path, model: str, plan: BranchPlan) -> Branch:
     """Begin a branch, which takes the place of the one before."""
     before = newest(state, model)
-    branch = Branch(folder(state, model) / str(before.number + 1 if before else 1))
+    branch = Branch(folder(state, model) / (str(before.number + 1) if before else FIRST))
     branch.folder.mkdir(parents=True)
     write_whole(branch.folder / _PLAN, json.dumps(asdict(plan)).encode())
     return branch

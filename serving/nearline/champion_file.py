@@ -72,6 +72,20 @@ class ChampionFollower:
         """
         self._publish(None)
 
+    def resume(self, clock: float) -> None:
+        """Go on with the version in the file, the last good one, and look for a newer; without a file, begin.
+
+        Raises
+        ------
+        NotFound, ArtifactError
+            As :meth:`begin`, where there is no file.
+        """
+        if not self._path.exists():
+            self.begin()
+            return
+        self.current = read(self._path)
+        self.look(clock)
+
     def look(self, clock: float) -> None:
         """Look for a new champion at a time (s of a monotonic clock); no error passes."""
         try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,20 +13,48 @@ from leeway import context, learner_branch
 from leeway.streaming import follow_samples, samples_job
 from leeway.streaming.follow_samples import SampleTally
 from tests.support import topic_events as topic_world
-from tests.support.command_line import invoke
+from tests.support.command_line import document, invoke
+from tests.support.topic_events import World
 
 pytestmark = pytest.mark.slow
 PATIENCE_SECONDS = 200
 
 
-def test_samples_of_topics_are_those_of_history(tmp_path: Path, broker: str) -> None:
-    """Late, repeated and corrected events of several partitions: each part is that of the batch, byte for byte."""
-    made = topic_world.make(tmp_path, broker, "sampled")
+TRAINERS = """\
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import SGDClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+
+def online():
+    columns = make_column_transformer((StandardScaler(), ["x"]), (OneHotEncoder(handle_unknown="ignore"), ["c"]))
+    return make_pipeline(columns, SGDClassifier(loss="log_loss", random_state=0))
+"""
+
+
+def wait(until: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not until():
+        assert time.monotonic() < end
+        time.sleep(0.5)
+
+
+def filled(folder: Path, broker: str, name: str) -> World:
+    """Return a world with all events in its topics."""
+    made = topic_world.make(folder, broker, name)
     predictions, labels = topic_world.events()
     made.send("labels", [*labels, topic_world.last_label()])
     made.send("predictions", predictions)
     made.send_bad()
     made.send("predictions", [topic_world.last(p) for p in range(topic_world.PARTITIONS)])
+    return made
+
+
+def test_samples_of_topics_are_those_of_history(tmp_path: Path, broker: str) -> None:
+    """Late, repeated and corrected events of several partitions: each part is that of the batch, byte for byte."""
+    filled(tmp_path, broker, "sampled")
     period = ("--from", "2024-01-01", "--to", "2024-01-06", "--engine", "process")
     invoke(tmp_path, "samples", "build", *period, "--out", str(tmp_path / "history"), code=1)
     expected = {path.name: path.read_bytes() for path in (tmp_path / "history").glob("*.parquet")}
@@ -42,3 +72,36 @@ def test_samples_of_topics_are_those_of_history(tmp_path: Path, broker: str) -> 
     assert len(expected) > 50
     assert expected == parts
     assert (0, 2) == (tally.late, tally.rejected)
+
+
+def test_samples_and_learner_run_on_a_cluster(tmp_path: Path, broker: str, flink_cluster: str) -> None:
+    """Both are submitted, listed and stopped like the monitors' job; the learner there makes what it makes here."""
+    made = filled(tmp_path, broker, "clustered")
+    (tmp_path / "trainers.py").write_text(TRAINERS)
+    text = made.write_project(f"flink: {{address: '{flink_cluster}'}}").joinpath("leeway.yaml").read_text()
+    learner = "    retrain: {mode: online, online: 'trainers:online', trust: [numpy.dtype]}\n"
+    (tmp_path / "leeway.yaml").write_text(text + learner)
+
+    def job(*words: str) -> Any:
+        return document(tmp_path, "job", *words)
+
+    def parts() -> int:
+        return len(list((tmp_path / ".leeway" / "samples" / "clustered").glob("*.parquet")))
+
+    def snapshots() -> list[str]:
+        return [one["digest"] for one in document(tmp_path, "learner", "status").get("snapshots", ())]
+
+    job("submit", "--kind", "samples")
+    wait(lambda: parts() > 50)
+    job("stop", "--kind", "samples")
+    job("submit", "--kind", "learner")
+    wait(lambda: len(snapshots()) == parts())
+    listed = {row["kind"]: row["state"] for row in job("list")}
+    savepoint = job("stop", "--kind", "learner")["savepoint"]
+    there = snapshots()
+    invoke(tmp_path, "learner", "reset", "--because", "the same again")
+    invoke(tmp_path, "learner", "run", "--once")
+
+    assert ("running", "not running", "not running") == tuple(listed[k] for k in ("learner", "samples", "monitor"))
+    assert savepoint
+    assert there == snapshots()

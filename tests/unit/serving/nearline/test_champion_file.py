@@ -70,6 +70,21 @@ def test_the_last_good_champion_stays_and_the_new_one_is_tried_again(tmp_path: P
     assert ("v2", "") == (champion_file.read(path).version, follower.failing)
 
 
+def test_a_start_goes_on_with_the_last_good_champion(tmp_path: Path, registry: Registry) -> None:
+    """The one that has come meanwhile cannot be loaded: the file stays as it is, and the reason is told."""
+    path = tmp_path / "champion.json"
+    following(registry, path)
+    world.add_version(registry, "v2", None, data=b"no model")
+    world.promote(registry, "v2")
+    notes: list[str] = []
+    again = ChampionFollower(registry, world.SCHEMA, world.TRUST, path, notes.append)
+    again.resume(0.0)
+
+    assert again.current is not None
+    assert ("v1", "v1") == (again.current.version, champion_file.read(path).version)
+    assert notes[0].startswith("m v2 cannot be loaded")
+
+
 def test_without_a_champion_nothing_begins(tmp_path: Path) -> None:
     """The error says how to get one."""
     with world.open_registry(tmp_path) as registry:
