@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +12,7 @@ from monitors.samples.parts import SampleParts
 from retrain_flows.training.learner_branch import Branch
 from tests.support import labelled_log as log
 from tests.support.command_line import document, leeway
+from tests.support.running_command import Running
 
 pytestmark = pytest.mark.slow
 
@@ -45,43 +41,6 @@ def online():
     return make_pipeline(columns, SGDClassifier(loss="log_loss"))
 """
 PERIOD = ("--from", "2024-01-01", "--to", "2024-01-03", "--engine", "process")
-PATIENCE_SECONDS = 240
-
-
-class Running:
-    """A process of `leeway`, in a group of its own, so that Java dies with it."""
-
-    def __init__(self, folder: Path, *words: str) -> None:
-        """Start it in *folder*."""
-        self._log = folder / "process.log"
-        with self._log.open("ab") as out:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "leeway", *words], cwd=folder, stdout=out, stderr=out, start_new_session=True,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
-            )  # fmt: skip
-
-    def wait(self, until: Callable[[], bool]) -> None:
-        """Wait until something is so."""
-        end = time.monotonic() + PATIENCE_SECONDS
-        while not until():
-            assert self._process.poll() is None, self._log.read_text()
-            assert time.monotonic() < end, self._log.read_text()
-            time.sleep(0.05)
-
-    def kill(self) -> None:
-        """SIGKILL it and everything that it started."""
-        with contextlib.suppress(ProcessLookupError):  # it may have ended
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-
-    def stop(self) -> int:
-        """End it as an orchestrator does; return its exit code."""
-        self._process.terminate()
-        return self._process.wait(60)
-
-    def ended(self) -> int:
-        """Return its exit code once it has ended by itself."""
-        return self._process.wait(60)
 
 
 def project(folder: Path) -> Path:

@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -20,47 +14,12 @@ from features.window import UTC, to_ms
 from serving.prediction_log.log import DIGEST
 from tests.support import serving_world as world
 from tests.support.command_line import invoke
+from tests.support.running_command import Running
 
 pytestmark = pytest.mark.slow
 
 FACTS = "facts: {f: {path: facts, id: n, tile: 1s, delay: 1s}}\nmodels:\n"
 Z = "z: {type: numeric, from: f, key: c, mean: delay, window: 30m, empty: -1}"
-PATIENCE_SECONDS = 150
-
-
-class Nearline:
-    """A process of `leeway nearline in out`, in a group of its own, so that Java dies with it."""
-
-    def __init__(self, folder: Path) -> None:
-        """Start it in *folder*."""
-        self._folder = folder
-        with (folder / "nearline.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "leeway", "nearline", "in", "out"], cwd=folder, stdout=log, stderr=log,
-                start_new_session=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
-            )  # fmt: skip
-
-    def wait(self, until: Callable[[], bool]) -> None:
-        """Wait until something is so."""
-        end = time.monotonic() + PATIENCE_SECONDS
-        while not until():
-            assert self._process.poll() is None, self.log()
-            assert time.monotonic() < end, self.log()
-            time.sleep(0.05)
-
-    def log(self) -> str:
-        """Return what it has written."""
-        return (self._folder / "nearline.log").read_text()
-
-    def kill(self) -> None:
-        """SIGKILL it and everything that it started."""
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-
-    def stop(self) -> int:
-        """End it as an orchestrator does; return its exit code."""
-        self._process.terminate()
-        return self._process.wait(60)
 
 
 def appear(folder: Path, name: str, text: str) -> None:
@@ -96,7 +55,7 @@ def test_a_stream_of_files_follows_the_champion(tmp_path: Path) -> None:
     def come(name: str, more: str = "") -> None:
         appear(tmp_path / "in", f"{name}.jsonl", events(name, now) + more)
 
-    first = Nearline(tmp_path)
+    first = Running(tmp_path, "nearline", "in", "out")
     try:
         come("a", "oops\n")
         first.wait(lambda: len(made(tmp_path)) == 10)
@@ -116,7 +75,7 @@ def test_a_stream_of_files_follows_the_champion(tmp_path: Path) -> None:
         first.kill()
     with world.open_registry(tmp_path) as registry:
         world.promote(registry, "v2")
-    second = Nearline(tmp_path)
+    second = Running(tmp_path, "nearline", "in", "out")
     try:
         come("dddd")
         second.wait(lambda: len(made(tmp_path)) == 40)

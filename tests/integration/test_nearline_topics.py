@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +22,7 @@ from features.kafka import connections
 from features.window import to_ms
 from tests.support import serving_world as world
 from tests.support.command_line import document, invoke
+from tests.support.running_command import Running
 
 pytestmark = pytest.mark.slow
 
@@ -82,41 +79,6 @@ def committed(address: str, topic: str) -> list[Any]:
         return read
 
 
-class Nearline:
-    """A process of `leeway nearline`, in a group of its own, so that Java dies with it."""
-
-    def __init__(self, folder: Path) -> None:
-        """Start it in *folder*."""
-        self._folder = folder
-        with (folder / "nearline.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "leeway", "nearline"], cwd=folder, stdout=log, stderr=log,
-                start_new_session=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
-            )  # fmt: skip
-
-    def wait(self, until: Callable[[], bool]) -> None:
-        """Wait until something is so."""
-        end = time.monotonic() + PATIENCE_SECONDS
-        while not until():
-            assert self._process.poll() is None, self.log()
-            assert time.monotonic() < end, self.log()
-            time.sleep(0.2)
-
-    def log(self) -> str:
-        """Return what it has written."""
-        return (self._folder / "nearline.log").read_text()
-
-    def kill(self) -> None:
-        """SIGKILL it and everything that it started."""
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-
-    def stop(self) -> int:
-        """End it as an orchestrator does; return its exit code."""
-        self._process.terminate()
-        return self._process.wait(60)
-
-
 def project(folder: Path, address: str, name: str, flink: str = "") -> Requests:
     """Write a project *name* whose requests and predictions are in topics; make these, and return the requests."""
     world.project(folder)
@@ -153,19 +115,19 @@ def test_requests_of_a_topic_are_answered_once_whatever_happens(tmp_path: Path, 
     requests.send("first")
     with connections.producer(broker) as client:
         client.send(requests.topic, b"oops", partition=0)
-    one = Nearline(tmp_path)
+    one = Running(tmp_path, "nearline")
     try:
-        one.wait(lambda: answered("first"))
+        one.wait(lambda: answered("first"), 0.5)
         promote(tmp_path, "v2", 2)
         one.wait(lambda: "the champion is v2" in one.log())
         requests.send("second")
-        one.wait(lambda: answered("second"))
+        one.wait(lambda: answered("second"), 0.5)
         (tmp_path / "artifacts").rename(tmp_path / "elsewhere")
         promote(tmp_path, "v3", 3)  # its file is put into a folder of its own, which goes, too
         (tmp_path / "artifacts").rename(tmp_path / "third")
         one.wait(lambda: "v3 cannot be loaded" in one.log())
         requests.send("third")
-        one.wait(lambda: answered("third"))
+        one.wait(lambda: answered("third"), 0.5)
         (tmp_path / "elsewhere").rename(tmp_path / "artifacts")
         for path in (p for p in (tmp_path / "third").rglob("*") if p.is_file()):
             place = tmp_path / "artifacts" / path.relative_to(tmp_path / "third")
@@ -173,15 +135,15 @@ def test_requests_of_a_topic_are_answered_once_whatever_happens(tmp_path: Path, 
             path.rename(place)
         one.wait(lambda: "the champion is v3" in one.log())
         with requests.coming("load"):
-            one.wait(lambda: answered("load2"))
+            one.wait(lambda: answered("load2"), 0.5)
             time.sleep(0.7)  # a checkpoint is half way, more or less
             one.kill()
             time.sleep(1.0)
     finally:
         one.kill()
-    two = Nearline(tmp_path)
+    two = Running(tmp_path, "nearline")
     try:
-        two.wait(lambda: len(answers()) == len(requests.sent))
+        two.wait(lambda: len(answers()) == len(requests.sent), 0.5)
         code = two.stop()
     finally:
         two.kill()
