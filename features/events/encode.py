@@ -144,6 +144,8 @@ def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:
+    if pa.types.is_floating(column.type) and column.null_count == 0:
+        return column.to_numpy().tolist()  # type: ignore[no-any-return]
     if not pa.types.is_timestamp(column.type):
         return column.to_pylist()  # type: ignore[no-any-return]
     return [None if ms is None else from_ms(ms) for ms in _ms(column)]
