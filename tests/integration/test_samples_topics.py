@@ -13,7 +13,7 @@ from leeway import context, learner_branch
 from leeway.streaming import follow_samples, samples_job
 from leeway.streaming.follow_samples import SampleTally
 from tests.support import topic_events as topic_world
-from tests.support.command_line import document, invoke
+from tests.support.command_line import document, invoke, leeway
 from tests.support.topic_events import World
 
 pytestmark = pytest.mark.slow
@@ -100,7 +100,7 @@ def test_samples_and_learner_run_on_a_cluster(tmp_path: Path, broker: str, flink
     savepoint = job("stop", "--kind", "learner")["savepoint"]
     there = snapshots()
     invoke(tmp_path, "learner", "reset", "--because", "the same again")
-    invoke(tmp_path, "learner", "run", "--once")
+    leeway(tmp_path, "learner", "run", "--once")
 
     assert ("running", "not running", "not running") == tuple(listed[k] for k in ("learner", "samples", "monitor"))
     assert savepoint
