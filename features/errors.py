@@ -4,6 +4,8 @@ LeewayError
 ├── ProjectError          the project file, or what it points to, is wrong; names line, key and fix
 ├── DataError             events that cannot be used as they are
 │   ├── NotEnoughData     too few events for the operation
+│   ├── TableError        a table of events or facts cannot be read as the project file says
+│   │   └── TableAway     its database does not answer now, or is busy
 │   └── NoIdColumn        no column of a log tells its rows apart
 ├── BrokerError           Kafka or its schema registry cannot be reached, refuses, or lacks what was requested
 │   └── BrokerAway        it does not answer now
@@ -69,16 +71,24 @@ class NotEnoughData(DataError):
     """Too few events for the operation."""
 
 
+class Outage(LeewayError):
+    """A server is away: the same call may succeed later."""
+
+
+class TableError(DataError):
+    """A table of events or facts cannot be read as the project file says."""
+
+
+class TableAway(TableError, Outage):
+    """The database of a table does not answer now, or is busy."""
+
+
 class NoIdColumn(DataError):
     """No column of a log tells its rows apart, as labels need to find their predictions."""
 
 
 class BrokerError(LeewayError):
     """Kafka, or the schema registry beside it, cannot be reached, refuses, or does not have what was requested."""
-
-
-class Outage(LeewayError):
-    """A server is away: the same call may succeed later."""
 
 
 class BrokerAway(BrokerError, Outage):

@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from features import kafka_address
 from features.conventions import CsvFormat, Times
 from features.spelling import canonical
+from features.table import Table
 from features.window import Span, Windows
 
 
@@ -56,7 +57,7 @@ RecordFormat = Literal["json", "avro", "arrow"]
 
 
 class Source(BaseModel):
-    """An event source: a directory (`path`) or a Kafka topic (`topic`), exactly one of the two.
+    """An event source: a directory (`path`), a Kafka topic (`topic`) or a table of a database (`table`).
 
     A directory contains .jsonl, .csv or .parquet files, read in the order of their names. A file must appear whole:
     write it under a name that starts with a dot or ends in ``.tmp``, then rename it.
@@ -77,6 +78,9 @@ class Source(BaseModel):
         description="URL of the registry whose schemas the records name, or env:NAME of the variable that holds it",
     )
     bootstrap: str = Field("", exclude=True, description="the brokers of this topic, where not those of `kafka`")
+    table: Table | None = Field(
+        None, exclude=True, description="a table of a database; its rows become files, which is what all else reads"
+    )
 
     @field_validator("bootstrap")
     @classmethod
@@ -85,16 +89,16 @@ class Source(BaseModel):
 
     @model_validator(mode="after")
     def _one_place(self) -> Source:
-        """Refuse a source that is neither or both, and settings of the other kind."""
-        if (self.path is None) == (self.topic is None):
-            msg = "events are in a directory or in a topic: set either `path` or `topic`"
+        """Refuse a source that is in no place or in several, and settings of another kind of place."""
+        if sum(place is not None for place in (self.path, self.topic, self.table)) != 1:
+            msg = "events are in a directory, a topic or a table: set one of `path`, `topic` and `table`"
             raise ValueError(msg)
         of_topics = {"format", "avro_schema", "schema_registry", "bootstrap"}
-        if self.path and (odd := of_topics & self.model_fields_set):
+        if not self.topic and (odd := of_topics & self.model_fields_set):
             msg = f"`{min(odd)}` goes with `topic`; a file's format follows from its name"
             raise ValueError(msg)
-        if self.topic and "csv" in self.model_fields_set:
-            msg = "`csv` goes with `path`; a topic's records are of one `format`"
+        if not self.path and "csv" in self.model_fields_set:
+            msg = "`csv` goes with `path`; a topic's records are of one `format`, and a table has columns"
             raise ValueError(msg)
         for key in ("avro_schema", "schema_registry"):
             if getattr(self, key) is not None and self.format != "avro":
@@ -109,7 +113,7 @@ class Source(BaseModel):
         >>> Source(topic="flights.predictions").name, Source(path="events").name
         ('topic flights.predictions', 'events')
         """
-        return f"topic {self.topic}" if self.path is None else self.path
+        return self.path or (f"topic {self.topic}" if self.topic else f"table {self.table and self.table.name}")
 
 
 def _spelling(value: object) -> object:

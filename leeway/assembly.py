@@ -18,6 +18,7 @@ from features.window import UTC, to_ms
 from leeway import context
 from leeway.context import Context
 from leeway.project.load import Model, Project
+from leeway.tables import landing
 from monitors.baseline import published
 from monitors.error_stream import stream_findings
 from monitors.flink import baseline_job, files_source_job, run_job
@@ -122,13 +123,15 @@ def _run_training(training: Callable[[Any], Any], order: Any, *, limits: Limits)
 
 def replay(opened: Context, model: Model, start: datetime, end: datetime) -> list[Report]:
     """Return the reports on every window inside [start, end), recomputed in batch."""
+    landing.land(model.tables, datetime.now(UTC))
     begin = stream_findings.read_from(model.schema.windows, start) if model.monitor.error_stream else start
     outcome = run_job.run_once(spec(opened, model, begin), directories(model), opened.dir / "logs")
     return [r for r in outcome.reports if start <= r.window_start and r.window_end <= end]
 
 
 def job(opened: Context, model: Model) -> Job:
-    """Return the job that the flows of *model* run."""
+    """Return the job that the flows of *model* run, on what its tables have by now."""
+    landing.land(model.tables, datetime.now(UTC))
     again = partial(replay, opened, model)
     return Job(
         workspace(opened, model), again, opened.project.audit.period, partial(deliver, opened), pages(opened.project)

@@ -15,17 +15,21 @@ from features.conventions import CsvFormat, Times
 from features.facts.fact import Value
 from features.facts.partials import NUMBERS, OF_NOTHING, Aggregate
 from features.schema import FeatureKind
+from features.table import Table
 from features.transforms.declaration import NO_TRANSFORMS, Transforms
 from features.values.name_pairs import name_pairs
 from features.window import Span, format_span
 
 
 class FactSource(BaseModel):
-    """A directory of facts: records of what happened, each with a time and the keys by which features look it up."""
+    """Facts in a directory or a table: what happened, each with a time and the keys by which features look it up."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: str = Field(description="a directory of .parquet, .jsonl or .csv files, each of which appears whole")
+    path: str = Field("", description="a directory of .parquet, .jsonl or .csv files, each of which appears whole")
+    table: Table | None = Field(
+        None, exclude=True, description="a table of a database; its rows become files, which is what all else reads"
+    )
     csv: CsvFormat = Field(CsvFormat(), description="how the directory's .csv files are written")
     id: str | None = Field(
         None, description="column that identifies a fact, so that a later record corrects it; absent: none is corrected"
@@ -40,6 +44,17 @@ class FactSource(BaseModel):
     tile: Span = Field(timedelta(minutes=1), description="steps of time in which facts are aggregated, like 5m")
     times: Times = Field(Times(), description="how times are written, and which are possible")
     missing: tuple[str, ...] = Field(("",), description="texts that mean no value, like NA")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> FactSource:
+        """Refuse facts in no place or in two."""
+        if bool(self.path) == (self.table is not None):
+            msg = "facts are in a directory or in a table: set one of `path` and `table`"
+            raise ValueError(msg)
+        if self.table is not None and "csv" in self.model_fields_set:
+            msg = "`csv` goes with `path`: a table has columns"
+            raise ValueError(msg)
+        return self
 
     @field_validator("tile")
     @classmethod

@@ -92,7 +92,12 @@ def monitor(
     running, it waits for servers that do not answer, and restarts a job that the cluster has lost.
     """
     with context.open(ctx.obj) as opened:
-        watching = consume_output.OutputConsumer(opened, opened.model(model), clock=lambda: datetime.now(UTC))
+        watching = consume_output.OutputConsumer(
+            opened,
+            opened.model(model),
+            clock=lambda: datetime.now(UTC),
+            report=lambda text: show.note_on_stderr(show.text(f"{datetime.now(UTC):%H:%M:%S} {text}")),
+        )
         if once:
             with show.working(f"Judging the events of {show.text(watching.model.name)}"):
                 watching.once()

@@ -17,6 +17,7 @@ from leeway import context
 from leeway.commands import topics
 from leeway.commands.options import AsJson, ModelName, Partitions, When, utc
 from leeway.project.load import Model
+from leeway.tables import landing
 from leeway.terminal import show
 from leeway.terminal.exit_codes import ExitCode
 from serving import model as serving
@@ -62,6 +63,7 @@ def score(  # noqa: PLR0913 - one parameter an option
         served = serving.load(opened.registry, chosen.schema, trusted=trusted, version=version)
         place = with_csv_format(chosen, source)
         wanted, now = offline.EventPeriod(utc(start), utc(end)), datetime.now(UTC)
+        landing.land(chosen.tables, now)
         fill = partial(lookup.fill_missing, declared=chosen.facts, now=now)
         with show.working(f"Scoring the events of {show.text(source)}"):
             if target is None:

@@ -77,6 +77,14 @@ class ModelSection(Section):
     nearline: Nearline | None = Field(None, description="requests in a topic that a streaming job answers")
 
     @model_validator(mode="after")
+    def _predictions_are_no_table(self) -> ModelSection:
+        """Refuse predictions in a table: each delivery of one counts, and a table's equal rows are one."""
+        if self.events.predictions.table is not None:
+            msg = "predictions are in a directory or in a topic; labels, history and facts may be in a table"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
     def _can_retrain(self) -> ModelSection:
         """Refuse a `retrain` section without labels, versions in the events, or the trainer of its mode."""
         if self.retrain is None:

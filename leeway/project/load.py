@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,10 @@ from features.facts import declaration_checks
 from features.facts.declaration import NO_FACTS, FactFeature, FactFeatures
 from features.schema import Events, EventSchema, Source
 from features.transforms import declaration as transforms
-from leeway.project import environment, validation_errors, yaml_positions
+from leeway.project import environment, tables, validation_errors, yaml_positions
 from leeway.project.file_schema import ModelSection, Period, ProjectFile
 from leeway.project.stack_section import Stack
+from leeway.project.tables import LandedTable
 from monitors.config import MonitorPolicy
 from monitors.flink.config import Engine
 from registry.config import IncidentPolicy
@@ -31,7 +32,10 @@ _SQLITE = "sqlite:///"
 
 @dataclass(frozen=True)
 class Model:
-    """One model of a project. The paths in *events* are absolute; *retrain* is None where Leeway only monitors."""
+    """One model of a project. The paths in *events* are absolute; *retrain* is None where Leeway only monitors.
+
+    Events and facts in *tables* have the directories in which their rows land as their paths.
+    """
 
     name: str
     schema: EventSchema
@@ -43,6 +47,7 @@ class Model:
     retrain: Retrain | None = None
     facts: FactFeatures = NO_FACTS
     nearline: Nearline | None = None
+    tables: tuple[LandedTable, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -184,15 +189,21 @@ def _absolute(source: Source, path: Path, file: ProjectFile, brokers: str) -> So
 def _model(name: str, section: ModelSection, path: Path, file: ProjectFile) -> Model:
     """Return a model with absolute paths, and the addresses of its topics."""
     brokers = _brokers(path, file, file.kafka.bootstrap)
-    sources = {
-        role: _absolute(source, path, file, brokers)
-        for role in ("predictions", "labels", "history")
-        if (source := getattr(section.events, role))
-    }
-    return Model(name=name, schema=section.schema_of(name), events=section.events.model_copy(update=sources),
+    own = {role: source for role in ("predictions", "labels", "history") if (source := getattr(section.events, role))}
+    schema = section.schema_of(name)
+    plain = {feature: kind for feature, kind in schema.features.items() if section.features[feature] is kind}
+    landed = {
+        role: tables.of_events(role, source.table, schema.model_copy(update={"features": plain}), path.parent,
+                               _state(path, file))
+        for role, source in own.items() if source.table
+    }  # fmt: skip
+    sources = {role: _absolute(source, path, file, brokers) for role, source in own.items()}
+    sources |= {role: Source(path=str(table.folder)) for role, table in landed.items()}
+    facts, fact_tables = _facts(section, path, file)
+    return Model(name=name, schema=schema, events=section.events.model_copy(update=sources),
                  monitor=section.monitor, signals=section.signals, incidents=section.incidents,
-                 baseline=section.baseline, retrain=section.retrain,
-                 facts=_facts(section, path, file),
+                 baseline=section.baseline, retrain=section.retrain, facts=facts,
+                 tables=(*landed.values(), *fact_tables),
                  nearline=section.nearline and _nearline(section.nearline, path, file, brokers))  # fmt: skip
 
 
@@ -200,18 +211,30 @@ def _nearline(section: Nearline, path: Path, file: ProjectFile, brokers: str) ->
     return section.model_copy(update={"requests": _absolute(section.requests, path, file, brokers)})
 
 
-def _facts(section: ModelSection, path: Path, file: ProjectFile) -> FactFeatures:
-    """Return the model's features that requests need not bring, with the absolute paths of what they are of."""
+def _facts(section: ModelSection, path: Path, file: ProjectFile) -> tuple[FactFeatures, Iterable[LandedTable]]:
+    """Return the model's features that requests need not bring, and the tables of their facts.
+
+    Paths are absolute. All models that use the facts of a table share one directory.
+    """
     features = {name: one for name, one in section.features.items() if isinstance(one, FactFeature)}
     used = {one.source for one in features.values()}
+    declared = [one for model in file.models.values() for one in model.features.values()]
+    of_all = [one for one in declared if isinstance(one, FactFeature)]
+    landed = {
+        name: tables.of_facts(name, source, of_all, path.parent, _state(path, file))
+        for name, source in file.facts.items() if name in used and source.table
+    }  # fmt: skip
     sources = {
-        name: source.model_copy(update={"path": str(path.parent / source.path)})
+        name: source.model_copy(
+            update={"path": str(landed[name].folder if name in landed else path.parent / source.path), "table": None}
+        )
         for name, source in file.facts.items()
         if name in used
     }
     made = {name: one for name, one in section.features.items() if isinstance(one, transforms.TransformFeature)}
     own = transforms.Transforms(features=made, kinds=section.kinds, folder=str(path.parent))
-    return FactFeatures(features=features, sources=sources, transforms=own if made else transforms.NO_TRANSFORMS)
+    made_of = FactFeatures(features=features, sources=sources, transforms=own if made else transforms.NO_TRANSFORMS)
+    return made_of, landed.values()
 
 
 def _project(path: Path, file: ProjectFile, models: Mapping[str, Model]) -> Project:

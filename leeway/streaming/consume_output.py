@@ -21,6 +21,7 @@ from leeway.project.load import Model
 from leeway.streaming import job_settings, lifecycle
 from leeway.streaming.live_clock import LiveClock
 from leeway.streaming.skew_faults import SkewFaults
+from leeway.tables import landing
 from monitors.finding import Stage
 from monitors.flink import run_job
 from monitors.flink.committed_output import CommittedOutput
@@ -92,12 +93,21 @@ def _later(newest: datetime | None, ms: int) -> datetime | None:
 
 @dataclass(frozen=True)
 class OutputConsumer:
-    """The monitor of one model: takes the job's output over once. *clock* returns the time that is recorded."""
+    """The monitor of one model: takes the job's output over once.
+
+    Parameters
+    ----------
+    clock
+        Returns the time that is recorded.
+    report
+        Called with the reason when a table of the model begins to fail, from another thread.
+    """
 
     opened: Context
     model: Model
     clock: Callable[[], datetime]
     tally: Tally = field(default_factory=Tally)
+    report: Callable[[str], None] = field(default=lambda _: None)
 
     @property
     def dead_letters(self) -> Path:
@@ -156,6 +166,7 @@ class OutputConsumer:
 
     def once(self) -> Tally:
         """Judge every window that the existing events close, in a batch job, and store the reports."""
+        landing.land(self.model.tables, self.clock())
         spec, source = assembly.spec(self.opened, self.model), assembly.directories(self.model)
         outcome = run_job.run_once(spec, source, self.opened.dir / "logs")
         letters = [json.dumps(r, sort_keys=True) for r in outcome.rejects]
@@ -204,11 +215,12 @@ class OutputConsumer:
                 yield check, lines
             return
         spec, name = assembly.spec(opened, model), assembly.job_name(model)
-        job, committed = run_job.start(spec, assembly.directories(model), opened.dir, name)
-        try:
-            yield job.check, committed
-        finally:
-            job.stop()
+        with landing.following(model.tables, self.clock, self.report):
+            job, committed = run_job.start(spec, assembly.directories(model), opened.dir, name)
+            try:
+                yield job.check, committed
+            finally:
+                job.stop()
 
     def _take(self, check: Callable[[], None], committed: CommittedOutput) -> int:
         check()

@@ -1,0 +1,1 @@
+"""Tables of databases as event files: new rows land in numbered files, each row in one of them."""
