@@ -58,6 +58,9 @@ def variables(project: Project) -> Iterator[Check]:
     wanted = {e.secret_env: f"the key of alert endpoint {e.name}" for e in project.alerts.endpoints}
     if name := environment.variable(project.database):
         wanted[name] = "the database URL"
+    for table in (table for model in project.models.values() for table in model.tables):
+        if name := environment.variable(table.table.database):
+            wanted[name] = f"the database of {table.key}"
     values = {**environment.of_stack(project.state), **os.environ}
     for variable, use in wanted.items():
         if values.get(variable):

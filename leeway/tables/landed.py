@@ -91,6 +91,23 @@ class Landed:
         landed._keys = sorted(set(landed._keys))
         return landed
 
+    @property
+    def total_before_start(self) -> int:
+        """How many rows have landed whose key lies before the start."""
+        if self.start is None:
+            return 0
+        return self.total - sum(at >= self.start[0] for at in self.recent.values())
+
+    @property
+    def has_one_key(self) -> bool:
+        """Whether all rows of which that is known have the same key."""
+        return len(self._keys) == 1
+
+    @property
+    def high_text(self) -> str:
+        """The largest key, for people."""
+        return keys.text(self.high[1]) if self.high else "none"
+
     def is_current(self) -> bool:
         """Return whether no other process has landed rows since, or removed them."""
         return not self._path(self.number + 1).exists() and (not self.number or self._path(self.number).exists())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,6 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from leeway.stack import postgres
 from monitors.baseline.baseline import Baseline
 from registry import audit_export, operations, outbox
 from registry.audit_log import verification
@@ -20,10 +18,9 @@ from registry.connection import Registry
 from registry.database import migrate
 from registry.incidents import ingest
 from registry.records import AcceptedAs
+from tests.support import postgres_server
 from tests.support import registry_values as make
 
-POSTGRES = "LEEWAY_TEST_POSTGRES"
-"""The variable that may name a PostgreSQL server to make databases on, like ``postgresql://user@host/postgres``."""
 MIGRATIONS = "LEEWAY_TEST_MIGRATIONS"
 """The variable that may name a folder of migrations: those of a later release, on whose schema these tests run then."""
 
@@ -33,12 +30,8 @@ BACKENDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
 @pytest.fixture(scope="session")
 def server() -> Iterator[sa.URL]:
     """Yield a PostgreSQL server: the one that is named in the environment, or pip's own."""
-    if known := os.environ.get(POSTGRES):
-        yield sa.make_url(known)
-        return
-    # Not in pytest's folder: where root runs the tests, the server is another user and has to get there.
-    with tempfile.TemporaryDirectory() as folder, postgres.running(Path(folder), durable=False) as url:
-        yield sa.make_url(url)
+    with postgres_server.running() as url:
+        yield url
 
 
 @pytest.fixture(scope="session", params=BACKENDS)
