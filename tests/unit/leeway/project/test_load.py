@@ -355,7 +355,7 @@ def test_events_may_be_in_topics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     [
         (SMALL + "kafka: {bootstrap: here}\n", "kafka.bootstrap: 'here' is neither host:port"),
         (SMALL.replace("{path: events/", "{topic: a, path: "), "late.events.predictions: events are in a directory"),
-        (SMALL.replace("{path: /data/labels}", "{}"), "set either `path` or `topic`"),
+        (SMALL.replace("{path: /data/labels}", "{}"), "set one of `path`, `topic` and `table`"),
     ],
 )
 def test_a_topic_that_cannot_be_is_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -212,6 +212,6 @@ def test_a_table_that_may_not_be_read_is_named(postgres: TableWorld) -> None:
     url = sa.make_url(postgres.url).set(username="nobody_reads")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(DATABASE, url.render_as_string(hide_password=False))
-        with pytest.raises(TableError, match="permission denied for table outcomes|authentication failed"):
+        with pytest.raises(TableError, match=r"permission denied for table outcomes|authentication failed"):
             postgres.land()
     postgres.execute("drop role nobody_reads")
