@@ -20,6 +20,7 @@ _SECRET = re.compile(r"://[^/@]*:[^/@]*@|[?&][^=&]*pass[^=&]*=", re.IGNORECASE)
 
 
 def _database(value: str) -> str:
+    """Return where a database is, if it names a place and holds no password; raise ValueError otherwise."""
     if _SECRET.search(value):
         msg = "holds a password; put the URL into an environment variable and write env:ITS_NAME here"
         raise ValueError(msg)

@@ -120,8 +120,10 @@ def follow(
             opening = follow_samples.of_topics
         spec = samples_job.spec(opened, chosen, target, to_ms(start.replace(tzinfo=UTC)) if start else 0)
         show.note_on_stderr(show.text(f"Publishing samples in {target.folder}; Ctrl-C stops. Flink is starting..."))
-        with landing.following(chosen.tables, lambda: datetime.now(UTC), show.note_on_stderr):
-            following.follow(partial(opening, opened, chosen, spec, sums), sums.text, following.noter(chosen.name))
+        note = following.noter(chosen.name)
+        landing.land(chosen.tables, datetime.now(UTC))  # a table that cannot be read is an error at the start only
+        with landing.following(chosen.tables, lambda: datetime.now(UTC), note):
+            following.follow(partial(opening, opened, chosen, spec, sums), sums.text, note)
     print_totals(chosen, target, None, sums.rejected, as_json=as_json)
     if sums.late and not as_json:
         show.note(show.text(f"{sums.late:,} events came after their slice had been published, and are in no part."))

@@ -215,6 +215,7 @@ class OutputConsumer:
                 yield check, lines
             return
         spec, name = assembly.spec(opened, model), assembly.job_name(model)
+        landing.land(model.tables, self.clock())  # labels before predictions that would pass them by, or an error
         with landing.following(model.tables, self.clock, self.report):
             job, committed = run_job.start(spec, assembly.directories(model), opened.dir, name)
             try:

@@ -48,6 +48,8 @@ def engine(table: LandedTable) -> sa.Engine:
 
 
 def _sqlite(path: str) -> sa.Engine:
+    """Return an engine of a file that is there; raise TableError if it is not."""
+
     def connect() -> sqlite3.Connection:
         # A file that is not there is not made, and nothing is written.
         link = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=WAIT_SECONDS, check_same_thread=False)
@@ -69,6 +71,7 @@ def _text(raw: bytes) -> str | bytes:
 
 
 def _postgres(url: sa.URL) -> sa.Engine:
+    """Return an engine of a server; raise TableError without the driver."""
     link = {"connect_timeout": WAIT_SECONDS, "keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 4}
     usable = {name: value for name, value in link.items() if name not in url.query}
     try:

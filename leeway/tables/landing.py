@@ -43,7 +43,8 @@ def _land(reader: TableReader, now: datetime) -> int:
 def following(tables: Sequence[LandedTable], clock: Clock, report: Callable[[str], None]) -> Iterator[None]:
     """Land new rows of *tables* until the block ends, each as often as its `poll` says, in a thread of its own.
 
-    A table that cannot be read does not end what follows it: the reason is reported once, and it is tried again.
+    What is there has landed when the block begins. A table that cannot be read does not end what follows it: the reason
+    is reported once, and it is tried again.
 
     Parameters
     ----------
@@ -55,9 +56,11 @@ def following(tables: Sequence[LandedTable], clock: Clock, report: Callable[[str
         Called with the reason when a table begins to fail, from its thread.
     """
     stop = threading.Event()
-    threads = [threading.Thread(target=_follow, args=(table, clock, report, stop), daemon=True) for table in tables]
-    for table, thread in zip(tables, threads, strict=True):
-        table.folder.mkdir(parents=True, exist_ok=True)  # what follows the directory expects it to be there
+    followers = [_Follower(table, clock, report) for table in tables]
+    for follower in followers:
+        follower.look()
+    threads = [threading.Thread(target=follower.run, args=(stop,), daemon=True) for follower in followers]
+    for thread in threads:
         thread.start()
     try:
         yield
@@ -67,16 +70,26 @@ def following(tables: Sequence[LandedTable], clock: Clock, report: Callable[[str
             thread.join()
 
 
-def _follow(table: LandedTable, clock: Clock, report: Callable[[str], None], stop: threading.Event) -> None:
-    reader, before = TableReader(table), ""
-    while not stop.is_set():
+class _Follower:
+    """Reads one table again and again."""
+
+    def __init__(self, table: LandedTable, clock: Clock, report: Callable[[str], None]) -> None:
+        self._table, self._clock, self._report = table, clock, report
+        self._reader, self._problem = TableReader(table), ""
+
+    def run(self, stop: threading.Event) -> None:
+        """Look at the table until *stop* is set."""
+        while not stop.wait(self._table.table.poll.total_seconds()):
+            self.look()
+
+    def look(self) -> None:
+        """Land new rows; report a problem that the look before did not have."""
         problem = ""
         try:
-            _land(reader, clock())
+            _land(self._reader, self._clock())
         except (LeewayError, OSError) as error:
             problem = reason(error)
-            reader = TableReader(table)  # whatever it knows of the table may have changed
-        if problem and problem != before:
-            report(problem)
-        before = problem
-        stop.wait(table.table.poll.total_seconds())
+            self._reader = TableReader(self._table)  # whatever it knows of the table may have changed
+        if problem and problem != self._problem:
+            self._report(problem)
+        self._problem = problem

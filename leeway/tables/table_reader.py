@@ -70,6 +70,7 @@ class TableReader:
         return self._landed
 
     def _land(self, now: datetime, most: int | None) -> int:
+        """Land new rows page by page, and return how many they were; no other process reads meanwhile."""
         landed, total = self.landed(), 0
         for page in self._pages(landed.start[1] if landed.start else None):
             read = (row for raw in page if (row := self._row(raw, now)))
