@@ -52,7 +52,7 @@ def _problems(reader: TableReader) -> Iterator[tuple[Result, str]]:
         yield (
             "error",
             f"{count(lost, 'row')} became visible more than the overlap behind the largest `{key}`, and never read: "
-            f"raise {table.key}.overlap; then remove {table.folder}, so that all rows are read again",
+            f"raise {table.key}.overlap, so that all rows are read again",
         )
     if landed.total >= MANY_ROWS and landed.start is None and landed.has_one_key:
         yield "error", f"`{key}` is {landed.high_text} in all {landed.total:,} rows: declare a column that grows"

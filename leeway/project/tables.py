@@ -118,7 +118,8 @@ def of_facts(name: str, source: FactSource, features: Iterable[FactFeature], pro
 def _landed(name: str, key: str, table: Table, columns: Collection[str], places: tuple[Path, Path]) -> LandedTable:
     """Return a table with a directory whose name follows from all that decides what its rows are."""
     project, state = places
-    content = json.dumps([table.database, table.name, table.key, table.counts, sorted(columns)])
+    declared = table.model_dump(mode="json", exclude={"poll"})
+    content = json.dumps([declared, sorted(columns)], sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:12]
     folder = state / "tables" / f"{name.replace(': ', '.').replace(' ', '.')}-{digest}"
     return LandedTable(name, key, table, tuple(sorted(columns)), folder, project, state)

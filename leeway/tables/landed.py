@@ -193,5 +193,5 @@ def _noted(path: Path) -> dict[str, Any]:
 
 def _unreadable(path: Path, error: Exception) -> TableError:
     msg = f"{path} is not what a reader of a table wrote: {error}"
-    hint = f"restore it; or remove all of {path.parent}, so that the table is read again from its beginning"
+    hint = "restore it from a backup; or change the table's overlap, which reads the table again into another folder"
     return TableError(msg, hint=hint)

@@ -21,7 +21,7 @@ FACTS = FACTS.replace("features: {temp: numeric, origin: categorical}\n", "featu
 
 
 def test_a_table_is_a_directory_to_all_that_reads(tmp_path: Path) -> None:
-    """Of its own for what is read of it; where it is read from, and how often, changes nothing."""
+    """Of its own for each declaration, but for how often it is read."""
     model = load(tmp_path, LABELS).model()
     (table,) = model.tables
     labels = model.events.labels
@@ -29,8 +29,8 @@ def test_a_table_is_a_directory_to_all_that_reads(tmp_path: Path) -> None:
     assert (str(table.folder), None) == (labels.path, labels.table)
     assert tmp_path / ".leeway" / "tables" == table.folder.parent
     assert ("id", "label", "time") == table.columns
-    again = load(tmp_path, LABELS.replace("overlap: 1000", "overlap: 20, poll: 1m")).model()
-    other = load(tmp_path, LABELS.replace("key: seq", "key: no")).model()
+    again = load(tmp_path, LABELS.replace("overlap: 1000", "overlap: 1000, poll: 1m")).model()
+    other = load(tmp_path, LABELS.replace("overlap: 1000", "overlap: 2000")).model()
     assert again.events == model.events
     assert other.events != model.events
 
