@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property, partial
@@ -189,7 +189,7 @@ class OutputConsumer:
         BrokerError
             Kafka does not answer.
         """
-        with self._alone(), self._job() as (check, committed):
+        with self._alone(), self._following_tables(), self._job() as (check, committed):
             yield lambda: self._take(check, committed)
 
     @contextmanager
@@ -203,8 +203,12 @@ class OutputConsumer:
         BrokerError
             Kafka does not answer.
         """
-        with self._alone(), job_settings.committed(self.opened, self.model) as committed:
+        with self._alone(), self._following_tables(), job_settings.committed(self.opened, self.model) as committed:
             yield lambda: self._take(lambda: None, committed)
+
+    def _following_tables(self) -> AbstractContextManager[None]:
+        """Land new rows of the model's tables meanwhile: labels for the job, facts for the skew of features."""
+        return landing.following(self.model.tables, self.clock, self.report)
 
     @contextmanager
     def _job(self) -> Iterator[tuple[Callable[[], None], CommittedOutput]]:
@@ -216,12 +220,11 @@ class OutputConsumer:
             return
         spec, name = assembly.spec(opened, model), assembly.job_name(model)
         landing.land(model.tables, self.clock())  # labels before predictions that would pass them by, or an error
-        with landing.following(model.tables, self.clock, self.report):
-            job, committed = run_job.start(spec, assembly.directories(model), opened.dir, name)
-            try:
-                yield job.check, committed
-            finally:
-                job.stop()
+        job, committed = run_job.start(spec, assembly.directories(model), opened.dir, name)
+        try:
+            yield job.check, committed
+        finally:
+            job.stop()
 
     def _take(self, check: Callable[[], None], committed: CommittedOutput) -> int:
         check()

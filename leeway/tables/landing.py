@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from features.errors import LeewayError, reason
+from features.security.printable import visible
 from leeway.project.tables import LandedTable
 from leeway.tables import last_read
 from leeway.tables.table_reader import TableReader
@@ -91,5 +92,5 @@ class _Follower:
             problem = reason(error)
             self._reader = TableReader(self._table)  # whatever it knows of the table may have changed
         if problem and problem != self._problem:
-            self._report(problem)
+            self._report(visible(problem))  # it may name columns, which are the database's to choose
         self._problem = problem
