@@ -17,6 +17,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from scipy import special
@@ -97,11 +98,12 @@ class BetweenWindows:
     @property
     def stretch(self) -> float:
         """What a variance is multiplied by, so that a normal quantile does for Student's t at these degrees."""
-        return _stretch(self.degrees) if self.estimated else 1.0
+        return student_stretch(self.degrees) if self.estimated else 1.0
 
 
 @lru_cache
-def _stretch(degrees: float) -> float:
+def student_stretch(degrees: float) -> float:
+    """Return what a variance is multiplied by, so that a normal quantile does for Student's t at *degrees*."""
     return (float(special.stdtrit(degrees, 0.5 + CONFIDENCE / 2)) / Z) ** 2
 
 
@@ -196,31 +198,48 @@ def between_windows(parts: Sequence[Stretches], code: Distances, row_variance: f
 
 def _estimate(part: Stretches, differences: Distances, row_variance: float) -> BetweenWindows:
     """Return the estimate from one kind of stretches, whose means differ from the rest's by *differences*."""
-    length, window, runs = part.length, part.window, len(differences)
-    blocks, square = (runs + length - 1) / length, float(differences @ differences) / runs
-    lasting = _lasting(differences, length, blocks, square)
-    hidden = min(lasting / blocks, MAX_PART)
-    growth = max(1.0, (1 + hidden) / (1 - hidden) * (1 - 1 / blocks) ** 2)
-    growth *= 1.0 if length == window else min(1.0, lasting / window)
-    sampling = row_variance * float(part.units.sum()) / runs
-    return BetweenWindows(
-        max(0.0, square - sampling) * growth, part.degrees, part.rows, sampling * length / window, growth, length
-    )
+    length = part.length
+    lagged = float(differences[length:] @ differences[:-length]) if len(differences) > length else 0.0
+    moments = Moments(float(differences @ differences), lagged, len(differences), float(part.units.sum()))
+    variance, sampling, growth = map(float, moments.variance(row_variance, length, part.window))
+    return BetweenWindows(variance, part.degrees, part.rows, sampling, growth, length)
+
+
+class Moments(NamedTuple):
+    """Second moments of how stretches differ from the rest, each a number or one for each variable, (variables,).
+
+    *squares* is the sum of squared differences, *lagged* that of products with the next stretch that does not overlap;
+    there are so many *runs*, and *units* is the sum of ``1/n + 1/m``.
+    """
+
+    squares: Distances | float
+    lagged: Distances | float
+    runs: Distances | float
+    units: Distances | float
+
+    def variance(
+        self, row_variance: Distances | float, length: int, window: int
+    ) -> tuple[Distances, Distances, Distances]:
+        """Return variance, sampling and growth as of :class:`BetweenWindows`, of stretches of *length* slices."""
+        blocks, square = (self.runs + length - 1) / length, self.squares / self.runs
+        lasting = self._lasting(length, blocks, square)
+        hidden = np.minimum(lasting / blocks, MAX_PART)
+        growth = np.maximum(1.0, (1 + hidden) / (1 - hidden) * (1 - 1 / blocks) ** 2)
+        growth *= 1.0 if length == window else np.minimum(1.0, lasting / window)
+        sampling = row_variance * self.units / self.runs
+        return np.maximum(0.0, square - sampling) * growth, np.asarray(sampling * length / window), growth
+
+    def _lasting(self, length: int, blocks: Distances | float, square: Distances | float) -> Distances:
+        """Return how many independent blocks' variance the mean of blocks that remember one another has, 1 at least.
+
+        ``(1 + r) / (1 - r)`` with r the autocorrelation of neighbouring blocks, corrected for its bias.
+        """
+        usable = (np.asarray(self.runs) > length) & (np.asarray(square) > 0)
+        r = self.lagged / np.maximum(self.runs - length, 1) / np.where(usable, square, 1.0)
+        r = np.clip(r + (1 + 4 * r) / blocks, 0.0, MAX_MEMORY)
+        return np.where(usable, (1 + r) / (1 - r), 1.0)
 
 
 def _running(values: Distances | Counts, length: int) -> Distances:
     upto = np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values, axis=0)])
     return np.asarray(upto[length:] - upto[:-length])
-
-
-def _lasting(differences: Distances, length: int, blocks: float, square: float) -> float:
-    """Return how many independent blocks' variance the mean of blocks that remember one another has, 1 at least.
-
-    ``(1 + r) / (1 - r)`` with r the autocorrelation of neighbouring blocks, corrected for its bias; *square* is the
-    mean square of differences.
-    """
-    if len(differences) <= length or not square:
-        return 1.0
-    r = float(differences[length:] @ differences[:-length]) / (len(differences) - length) / square
-    r = min(max(0.0, r + (1 + 4 * r) / blocks), MAX_MEMORY)
-    return (1 + r) / (1 - r)

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from monitors.stats.bins import CategoricalBins, Counts, NumericBins
+from monitors.stats.bins import CategoricalBins, Counts, NumericBins, Positions
 
 Distances = npt.NDArray[np.float64]
 Distance = Callable[[Counts, Counts], Distances]
@@ -32,7 +32,7 @@ Half a row is Jeffreys' prior of a multinomial; Evidently puts the share 1e-4 in
 """
 
 
-def psi(p: Counts, q: Counts) -> Distances:
+def psi(p: Counts, q: Counts, own: npt.NDArray[np.bool_] | None = None) -> Distances:
     """Return the population stability index ``sum((q - p) ln(q / p))``: natural logarithm, 0 without an upper bound.
 
     Shares are ``(count + 0.5) / (total + 0.5 cells)`` on both sides, see :data:`PSI_PSEUDO_COUNT`. It is symmetric, and
@@ -43,6 +43,8 @@ def psi(p: Counts, q: Counts) -> Distances:
     ----------
     p, q
         Counts of the baseline and of the window, (..., cells).
+    own
+        Which cells are a row's own, (..., cells), where rows are padded with empty ones; by default all.
 
     Returns
     -------
@@ -61,8 +63,10 @@ def psi(p: Counts, q: Counts) -> Distances:
     >>> float(psi(np.array([50, 50]), np.array([0, 0])))
     nan
     """
-    a, b = _shares(p, PSI_PSEUDO_COUNT), _shares(q, PSI_PSEUDO_COUNT)
-    return np.asarray(((b - a) * np.log(b / a)).sum(axis=-1))
+    pseudo = PSI_PSEUDO_COUNT * (np.ones(np.shape(p)[-1]) if own is None else own)
+    a, b = _shares(p, pseudo), _shares(q, pseudo)
+    ratio = b / a if own is None else np.divide(b, a, out=np.ones_like(b), where=own)
+    return np.asarray(((b - a) * np.log(ratio)).sum(axis=-1))
 
 
 def js_distance_log2(p: Counts, q: Counts) -> Distances:
@@ -126,7 +130,7 @@ def ks(p: Counts, q: Counts) -> Distances:
     return np.asarray(np.abs(np.cumsum(_shares(q) - _shares(p), axis=-1)).max(axis=-1))
 
 
-def wasserstein_normed(p: Counts, q: Counts, bins: NumericBins) -> Distances:
+def wasserstein_normed(p: Counts, q: Counts, bins: NumericBins | Positions) -> Distances:
     """Return the first Wasserstein distance in units of the reference's sd: how many sd a value moves on average.
 
     The integral of the absolute difference of the two CDFs. The mass of a bin is taken to be at its midpoint; that of
@@ -138,7 +142,7 @@ def wasserstein_normed(p: Counts, q: Counts, bins: NumericBins) -> Distances:
     p, q
         Counts of the baseline and of the window, (..., cells), from low to high values: ``counts[..., bins.ordered]``.
     bins
-        The bins of the variable, with its reference sd.
+        The bins of the variable, with its reference sd; or the positions and sd of each of several variables.
 
     Returns
     -------
@@ -157,7 +161,8 @@ def wasserstein_normed(p: Counts, q: Counts, bins: NumericBins) -> Distances:
     1.0
     """
     gaps = np.abs(np.cumsum(_shares(q) - _shares(p), axis=-1))[..., :-1]
-    return np.asarray((gaps * np.diff(bins.positions)).sum(axis=-1) / (bins.sd or np.nan))
+    moved = (gaps * np.diff(bins.positions)).sum(axis=-1)
+    return np.asarray(moved / np.where(np.asarray(bins.sd) > 0, bins.sd, np.nan))
 
 
 def total_variation(p: Counts, q: Counts) -> Distances:
@@ -171,10 +176,9 @@ def total_variation(p: Counts, q: Counts) -> Distances:
     return np.asarray(np.abs(_shares(q) - _shares(p)).sum(axis=-1) / 2)
 
 
-def _shares(counts: Counts, pseudo: float = 0.0) -> Distances:
-    total = np.asarray(counts).sum(axis=-1, keepdims=True)
-    cells = np.shape(counts)[-1]
-    return np.asarray((counts + pseudo) / np.where(total > 0, total + pseudo * cells, np.nan))
+def _shares(counts: Counts, pseudo: Distances | float = 0.0) -> Distances:
+    rows, more = np.asarray(counts).sum(axis=-1, keepdims=True), np.sum(pseudo, axis=-1, keepdims=True)
+    return np.asarray((counts + pseudo) / np.where(rows > 0, rows + more, np.nan))
 
 
 @dataclass(frozen=True, slots=True)

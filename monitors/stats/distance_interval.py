@@ -9,56 +9,62 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitors.stats.between_windows import between_windows
+from monitors.stats import effect_interval, stacked_stretches
 from monitors.stats.bins import Counts
-from monitors.stats.distance import Distances, js_distance_log2
-from monitors.stats.effect_interval import distance_interval
-from monitors.stats.threshold import ReferenceWindows
+from monitors.stats.distance import Distances
+from monitors.stats.null_distribution import NullDistribution
+from monitors.stats.stacked_windows import StackedWindows
 
 
-def between(reference: ReferenceWindows, window: Counts) -> tuple[float, float]:
-    """Return the 95 % interval of the distance between a baseline's long-run distribution and a window's.
+def between(
+    reference: StackedWindows, window: Counts, distance: Distances, chance: NullDistribution
+) -> tuple[Distances, Distances]:
+    """Return the 95 % intervals of the distance between a baseline's long-run distribution and a window's.
 
     Parameters
     ----------
     reference
-        The baseline's counts, pooled and in windows; one row at least.
+        The baseline's counts, pooled and in windows.
     window
-        The window's counts on the compared cells, (cells,); one row at least.
+        The window's counts on the compared cells, (variables, cells).
+    distance
+        Their distances from the baseline, (variables,).
+    chance
+        The null distributions at the window's sizes.
 
     Returns
     -------
     tuple
-        Lower and upper end, 0 at least.
+        Lower and upper ends, (variables,), 0 at least; of no meaning where a side has no rows.
     """
-    n, m = int(window.sum()), reference.rows
-    distance, chance = float(js_distance_log2(reference.total, window)), reference.chance(n)
-    if not chance.variance_square:
-        return distance, distance
-    own, rest = window / n, reference.total / m
+    n, m = np.maximum(window.sum(axis=1), 1), np.maximum(reference.rows, 1)
+    own, rest = window / n[:, None], reference.totals / m[:, None]
     to_window, to_baseline = _gradient(own, rest), _gradient(rest, own)
-    along = between_windows(reference.stretches, to_window, _variance(to_window, rest))
-    windows = reference if along.length == reference.length else reference.of_slices
-    excess = windows.excess * along.growth * max(1.0, along.rows / n) if along.estimated else 0.0
-    variance = _variance(to_window, own) / n + along.at(n) + _variance(to_baseline, rest) / m
-    sampling = chance.variance_square / (2 * chance.mean_square)
-    scale = max(variance / (4 * distance**2) if distance else 0.0, sampling)
+    along = stacked_stretches.along(reference.stretches, to_window, _variance(to_window, rest))
+    excess = along.widened(reference.excess(along.length) * along.growth, n)
+    variance = _variance(to_window, own) / n + along.widened(along.variance, n) + _variance(to_baseline, rest) / m
+    mean, apart = np.asarray(chance.mean_square), distance > 0
+    noisy = mean > 0  # of a single cell every distance is 0, and sure
+    sampling = np.where(noisy, chance.variance_square, 0.0) / np.where(noisy, 2 * mean, 1.0)
+    scale = np.maximum(np.where(apart, variance / np.where(apart, 4 * distance**2, 1.0), 0.0), sampling)
     # A window whose level happened to go against the change is near the baseline, where directions mean nothing: the
     # upper end allows for all of the excess along the change.
-    bias, stretch = chance.mean_square + excess, along.stretch
-    low, high = distance_interval(distance, bias, scale * stretch, (sampling + excess) * stretch)
-    return low, min(1.0, high)
+    low, high = effect_interval.distance_interval(
+        distance, mean + excess, np.where(noisy, scale * along.stretch, 0.0), (sampling + excess) * along.stretch
+    )
+    return low, np.minimum(1.0, high)
 
 
 def _gradient(of: Distances, other: Distances) -> Distances:
-    """Return by how much the squared distance grows with each share *of* a distribution, (cells,), in bits.
+    """Return by how much the squared distance grows with each share *of* a distribution, (..., cells), in bits.
 
     ``d JS(p, q) / dq = log2(q / ((p + q) / 2)) / 2``; a share of 0 moves nothing.
     """
-    both = of > 0
-    return np.asarray(np.log2(np.where(both, of, 1.0) / np.where(both, (of + other) / 2, 1.0)) / 2)
+    there = of > 0
+    return np.asarray(np.log2(np.where(there, of, 1.0) / np.where(there, (of + other) / 2, 1.0)) / 2)
 
 
-def _variance(code: Distances, shares: Distances) -> float:
-    """Return the variance of a code of cells in one row, by the cells' shares."""
-    return float((shares * code**2).sum() - (shares * code).sum() ** 2)
+def _variance(code: Distances, shares: Distances) -> Distances:
+    """Return the variance of a code of cells in one row, (...), by the cells' shares, (..., cells)."""
+    weighted = shares * code
+    return np.asarray((weighted * code).sum(axis=-1) - weighted.sum(axis=-1) ** 2)

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from scipy import special
 
 from monitors.stats.between_windows import CONFIDENCE, Z
+from monitors.stats.distance import Distances
+
+Array = Distances | float
 
 NORMAL_FROM = 500.0
 """Squared distance in units of the noise from which the root of a non-central chi-square is taken as normal: the exact
@@ -22,8 +26,12 @@ SHAPES = 1.0, 1e6
 and the upper end would be thousands of times the mean; at a million it is one thousandth."""
 
 
-def distance_interval(distance: float, bias: float, scale: float, upper_scale: float = 0.0) -> tuple[float, float]:
+def distance_interval(
+    distance: Array, bias: Array, scale: Array, upper_scale: Array = 0.0
+) -> tuple[Distances, Distances]:
     """Return the 95 % interval of the distance between the two distributions that the samples came from.
+
+    All arguments are numbers, or one for each variable, (variables,); so is what is returned.
 
     Without a change the squared distance is about ``s chi2(k)``, where s is the variance of the distance along the
     direction of the change, and its mean gives k. Between distributions at a true distance d it is
@@ -51,16 +59,17 @@ def distance_interval(distance: float, bias: float, scale: float, upper_scale: f
 
     Examples
     --------
-    >>> tuple(round(x, 3) for x in distance_interval(0.1, 0.001, 0.0001))
+    >>> tuple(round(float(x), 3) for x in distance_interval(0.1, 0.001, 0.0001))
     (0.075, 0.115)
-    >>> tuple(round(x, 3) for x in distance_interval(0.02, 0.001, 0.0001))
+    >>> tuple(round(float(x), 3) for x in distance_interval(0.02, 0.001, 0.0001))
     (0.0, 0.0)
     """
-    if not scale:
-        return distance, distance
-    ends = ((scale, 1 - TAIL), (max(scale, upper_scale), TAIL))
-    low, high = (math.sqrt(s * _noncentrality(distance**2 / s, bias / s, p)) for s, p in ends)
-    return low, high
+    apart, by_chance, lower, upper = np.broadcast_arrays(distance, bias, scale, np.maximum(scale, upper_scale))
+    ends = ((np.where(lower > 0, s, 1.0), p) for s, p in ((lower, 1 - TAIL), (upper, TAIL)))
+    low, high = (
+        np.where(lower > 0, np.sqrt(s * _noncentrality(apart**2 / s, by_chance / s, p)), apart) for s, p in ends
+    )
+    return low[()], high[()]
 
 
 def rise_interval(rise: float, window: float, baseline: float) -> tuple[float, float]:
@@ -88,8 +97,11 @@ def rise_interval(rise: float, window: float, baseline: float) -> tuple[float, f
     return low - 1, max(high, ratio + Z * math.sqrt(window + baseline)) - 1
 
 
-def _noncentrality(x: float, k: float, p: float) -> float:
+def _noncentrality(x: Distances, k: Distances, p: float) -> Distances:
     """Return the non-centrality at which a chi-square of k degrees of freedom is at most x with probability p."""
-    if x > NORMAL_FROM:
-        return max(0.0, max(0.0, math.sqrt(x) - float(special.ndtri(p))) ** 2 - (k - 1))
-    return float(special.chndtrinc(x, k, p)) if special.chdtr(k, x) > p else 0.0
+    far = x > NORMAL_FROM
+    above = np.maximum(0.0, np.sqrt(x) - special.ndtri(p)) ** 2
+    out = np.where(far, np.maximum(0.0, above - (k - 1)), 0.0)
+    near = ~far & (special.chdtr(k, x) > p)
+    np.copyto(out, special.chndtrinc(np.where(near, x, 1.0), np.where(near, k, 1.0), p), where=near)
+    return out

@@ -28,9 +28,12 @@ TAIL = 0.02
 1 in 10,000, where 10,000 draws have no quantile. Accuracy: see ``_upper_quantile``."""
 
 
+Array = Distances | float
+
+
 @dataclass(frozen=True)
 class NullDistribution:
-    """A distance between samples of one distribution, at given sample sizes.
+    """A distance between samples of one distribution, at given sample sizes; or one of each variable, (variables,).
 
     Parameters
     ----------
@@ -40,24 +43,31 @@ class NullDistribution:
         The distance that is exceeded with the probability that was asked for, in units of the distance.
     """
 
-    mean_square: float
-    variance_square: float
-    quantile: float
+    mean_square: Array
+    variance_square: Array
+    quantile: Array
 
-    def overdispersed(self, excess: float, level: float) -> float:
-        """Return the quantile of the squared distance when windows also vary by *excess* along one direction.
+    def inflation(self, excess: Array, level: float) -> Distances:
+        """Return by how much the quantile of the squared distance grows when windows also vary along one direction.
 
         By sampling the square is about ``s chi2(k)``; variation of variance *excess* along any one direction makes it
         ``(s + excess) chi2(1) + s chi2(k - 1)``, whose tail is approximated by three moments (Pearson's method in Imhof
         1961; within 7 %).
         """
-        if not self.variance_square:
-            return 1.0  # a single cell: every distance is 0, there is no noise to inflate
-        s = self.variance_square / (2 * self.mean_square)
-        k = self.mean_square / s
-        one, two, three = (s**i * (k - 1) + (s + excess) ** i for i in (1, 2, 3))
-        chi2 = 2 * special.gammainccinv(two**3 / three**2 / 2, level)
-        return float(one + three / two * (chi2 - two**3 / three**2))
+        mean, variance, more = np.broadcast_arrays(self.mean_square, self.variance_square, excess)
+        out = np.ones(mean.shape)
+        noisy = (variance > 0) & (more > 0)  # of a single cell every distance is 0: there is no noise to inflate
+        s = variance[noisy] / (2 * mean[noisy])
+        k = mean[noisy] / s
+        out[noisy] = _upper(s, k, more[noisy], level) / _upper(s, k, 0.0, level)
+        return out[()]
+
+
+def _upper(s: Distances, k: Distances, excess: Array, level: float) -> Distances:
+    """Return the quantile of ``(s + excess) chi2(1) + s chi2(k - 1)`` that is exceeded with probability *level*."""
+    one, two, three = (s**i * (k - 1) + (s + excess) ** i for i in (1, 2, 3))
+    chi2 = 2 * special.gammainccinv(two**3 / three**2 / 2, level)
+    return np.asarray(one + three / two * (chi2 - two**3 / three**2))
 
 
 def at_sizes(distance: Distance, shares: tuple[float, ...], *, n: int, m: int, level: float) -> NullDistribution:
@@ -89,11 +99,21 @@ def at_sizes(distance: Distance, shares: tuple[float, ...], *, n: int, m: int, l
     >>> round(narrow.quantile, 3), round(wide.quantile, 2)
     (0.04, 0.31)
     """
-    near_n, near_m = _half_octave(n), _half_octave(m)
-    mean, variance, upper = _draw(distance, _near(shares), near_n, near_m, level)
+    near_n, near_m = map(int, half_octave(np.array([n, m])))
+    mean, variance, upper = drawn(distance, shares, n=near_n, m=near_m, level=level)
     stretch = (1 / n + 1 / m) / (1 / near_n + 1 / near_m)
     quantile = upper * stretch if _power(distance) == 1 else math.sqrt(upper * stretch)
     return NullDistribution(mean * stretch, variance * stretch**2, quantile)
+
+
+def drawn(
+    distance: Distance, shares: tuple[float, ...], *, n: int, m: int, level: float
+) -> tuple[float, float, float]:
+    """Return mean, variance and upper quantile of the squared distance at *shares* to the half octave, by simulation.
+
+    Parameters as of :func:`at_sizes`, with sizes that are :func:`half_octave`\ s. Cached, and the same in each process.
+    """
+    return _draw(distance, _near(shares), n, m, level)
 
 
 def smoothed_shares(counts: Counts) -> tuple[float, ...]:
@@ -147,8 +167,13 @@ def _upper_quantile(squares: Distances, level: float) -> float:
     return float(peaks[0] + (peaks - peaks[0]).mean() * math.log(TAIL / level))
 
 
-def _half_octave(size: int) -> int:
-    return round(2 ** (round(2 * math.log2(size)) / 2))
+def half_octave(sizes: Counts) -> Counts:
+    """Return sizes, 1 at least, to the half octave.
+
+    >>> half_octave(np.array([1, 100, 110, 6000])).tolist()
+    [1, 91, 128, 5793]
+    """
+    return np.asarray(np.rint(np.exp2(np.rint(2 * np.log2(sizes)) / 2)), np.int64)
 
 
 @lru_cache(maxsize=65_536)

@@ -139,7 +139,7 @@ class ReferenceWindows:
         more = self._distances**2 - self._chance_of_runs[0]
         return max(0.0, float(more.mean())) if len(more) else 0.0
 
-    @cached_property
+    @property
     def stretches(self) -> tuple[Stretches, ...]:
         """Stretches of its slices with their shares of cells, for intervals."""
         return stretches(self.slices.sum(axis=1), self.slices, self.length)
@@ -152,10 +152,9 @@ class ReferenceWindows:
     def threshold(self, n: int) -> Threshold:
         """Return the threshold for a window of *n* rows; window and baseline need one row at least."""
         chance = self.chance(n)
-        inflation = chance.overdispersed(self.excess, self.level) / chance.overdispersed(0.0, self.level)
-        return Threshold(
-            max(chance.quantile * math.sqrt(inflation), self.unexplained_max), chance.quantile, self.unexplained_max
-        )
+        sampling = float(chance.quantile)
+        inflated = sampling * math.sqrt(chance.inflation(self.excess, self.level))
+        return Threshold(max(inflated, self.unexplained_max), sampling, self.unexplained_max)
 
     def rows_needed(self, n: int, effect: float) -> tuple[int, int]:
         """Return the sample sizes at which sampling alone stays below an effect.
@@ -173,20 +172,14 @@ class ReferenceWindows:
             Rows of the window and of the baseline. The baseline's own number if a larger window suffices; otherwise
             both are the same, larger number.
         """
-        unit = (self.chance(n).quantile / effect) ** 2 / (1 / n + 1 / self.rows)
-        if not unit:
-            return 1, 1
-        left = 1 / unit - 1 / self.rows
-        if left > MIN_WINDOW_SHARE / unit:
-            return _round_up(1 / left), self.rows
-        return _round_up(2 * unit), _round_up(2 * unit)
+        return rows_needed(float(self.chance(n).quantile), n, self.rows, effect)
 
     def chance(self, n: int) -> null_distribution.NullDistribution:
         """Return the null distribution of the distance of a window of *n* rows."""
-        return null_distribution.at_sizes(js_distance_log2, self._shares, n=n, m=self.rows, level=self.level)
+        return null_distribution.at_sizes(js_distance_log2, self.shares, n=n, m=self.rows, level=self.level)
 
     @cached_property
-    def _shares(self) -> tuple[float, ...]:
+    def shares(self) -> tuple[float, ...]:
         """Shares that the null is drawn from, sorted: a distance ignores order, so more variables share a null."""
         return tuple(sorted(null_distribution.smoothed_shares(self.total)))
 
@@ -228,6 +221,17 @@ def reference_windows(slices: Counts, cells: list[int], *, length: int, level: f
     """
     compared_counts = slices[:, cells] if len(slices) else np.zeros((0, len(cells)), np.int64)
     return ReferenceWindows(compared_counts.sum(axis=0), runs(compared_counts, length), level, compared_counts, length)
+
+
+def rows_needed(sampling: float, n: int, rows: int, effect: float) -> tuple[int, int]:
+    """Return as :meth:`ReferenceWindows.rows_needed`, where sampling alone exceeds *sampling* at *n* and *rows* rows."""
+    unit = (sampling / effect) ** 2 / (1 / n + 1 / rows)
+    if not unit:
+        return 1, 1
+    left = 1 / unit - 1 / rows
+    if left > MIN_WINDOW_SHARE / unit:
+        return _round_up(1 / left), rows
+    return _round_up(2 * unit), _round_up(2 * unit)
 
 
 def _round_up(rows: float) -> int:

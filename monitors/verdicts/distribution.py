@@ -8,16 +8,23 @@ suffice.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from monitors.config import MonitorPolicy
 from monitors.finding import Finding, Signal, Verdict
-from monitors.quality import value_faults
+from monitors.quality.stacked_shares import StackedShares
 from monitors.stats import distance, distance_interval, null_distribution, threshold
 from monitors.stats.between_windows import MIN_SLICES, NOT_ESTIMATED
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
+from monitors.stats.distance import Distances
+from monitors.stats.stacked_counts import CountsByVariable, StackedCells
+from monitors.stats.stacked_distances import StackedDistances
+from monitors.stats.stacked_windows import Flags, StackedWindows
 
 METRIC = "js_distance_log2"
 """The distance that the verdict rests on; the others of :data:`.DISTANCES` are shown beside it."""
@@ -64,44 +71,167 @@ class VariableCounts:
         return int(self.compared.sum())
 
 
-def finding(
-    signal: Signal, variable: str, sample: VariableCounts, policy: MonitorPolicy, *, withheld: str = "", note: str = ""
-) -> Finding:
-    """Return the finding on the distribution of one variable in one window.
+class Asked(NamedTuple):
+    """What is asked of a variable: its signal, and why it must not be judged ("" if it may be)."""
+
+    signal: Signal
+    withheld: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class StackedReference:
+    """What variables with one kind of bins are compared with, all at once.
 
     Parameters
     ----------
-    signal, variable
-        What the variable is of, and its name.
+    bins
+        The frozen bins of every variable, by name.
+    windows
+        Their reference windows, in the order of *bins*.
+    """
+
+    bins: Mapping[str, NumericBins | CategoricalBins]
+    windows: StackedWindows
+
+    @cached_property
+    def cells(self) -> StackedCells:
+        """Where their cells are."""
+        return StackedCells(self.bins)
+
+    @cached_property
+    def distances(self) -> StackedDistances:
+        """What is measured."""
+        return StackedDistances(tuple(self.bins.values()))
+
+    @cached_property
+    def shares(self) -> StackedShares:
+        """Their shares of missing values and the like."""
+        return StackedShares(self.cells)
+
+
+def stacked_references(
+    bins: Mapping[str, NumericBins | CategoricalBins], windows: Mapping[str, threshold.ReferenceWindows]
+) -> tuple[StackedReference, ...]:
+    """Return the references of all variables, those with one kind of bins together."""
+    kinds: dict[str, dict[str, NumericBins | CategoricalBins]] = {}
+    for name, of in bins.items():
+        kinds.setdefault(of.kind, {})[name] = of
+    return tuple(StackedReference(of, StackedWindows([windows[name] for name in of])) for of in kinds.values())
+
+
+@dataclass(frozen=True, eq=False)
+class StackedSample:
+    """The counts of one window, of all variables of a *reference*; one that is absent from *counts* has no rows."""
+
+    reference: StackedReference
+    counts: CountsByVariable
+
+    @cached_property
+    def flat(self) -> Counts:
+        """The counts of all variables one after the other: see :meth:`.StackedCells.flat`."""
+        return self.reference.cells.flat(self.counts)
+
+    @cached_property
+    def compared(self) -> Counts:
+        """The counts of the cells that distances compare, (variables, cells), padded with empty cells."""
+        return np.asarray(self.flat[self.reference.cells.compared])
+
+    @cached_property
+    def rows(self) -> Counts:
+        """Number of values that are compared, (variables,)."""
+        return np.asarray(self.compared.sum(axis=1))
+
+    @property
+    def sizes(self) -> Iterator[tuple[str, int, int]]:
+        """Each variable with its values in the window and in the baseline."""
+        windows = self.reference.windows
+        return zip(self.reference.bins, self.rows.tolist(), windows.rows.tolist(), strict=True)
+
+
+def finding(
+    signal: Signal, variable: str, sample: VariableCounts, policy: MonitorPolicy, *, withheld: str = "", note: str = ""
+) -> Finding:
+    """Return the finding on the distribution of one variable in one window: see :func:`findings`."""
+    (reference,) = stacked_references({variable: sample.bins}, {variable: sample.reference})
+    window = StackedSample(reference, {variable: sample.cells})
+    return findings(window, [Asked(signal, withheld)], policy, note=note)[variable]
+
+
+def findings(
+    sample: StackedSample, asked: Sequence[Asked], policy: MonitorPolicy, *, note: str = ""
+) -> dict[str, Finding]:
+    """Return the findings on the distributions of the variables of one window, by name.
+
+    Parameters
+    ----------
     sample
-        Its counts in the window and in the baseline.
+        The window's counts, with what they are compared with.
+    asked
+        The variables in the order of the reference. One that is withheld has metrics, but neither effect nor threshold.
     policy
         Its *min_effect* is used.
-    withheld
-        Why the variable must not be judged: then the finding has metrics, but neither effect nor threshold.
     note
         Added to the reason of a verdict.
     """
-    bins, reference, n = sample.bins, sample.reference, sample.n
-    metrics = threshold.figures({**_distances(sample), **value_faults.shares(bins, sample.cells)})
-    judgement: dict[str, Any] = {"window_verdict": Verdict.NOT_ENOUGH, "reason": withheld}
-    if not withheld:
-        threshold_at_n, min_effect = reference.threshold(n), policy.min_effect
-        metrics |= threshold.figures(
-            {f"{METRIC}_by_chance": threshold_at_n.sampling, f"{METRIC}_own_windows": reference.historical_max}
-        )
-        highest = DISJOINT if reference.historical_max < MAX_OWN_DISTANCE else MAX_DISTANCE
-        line = min(round(max(threshold_at_n.value, min_effect), 6), highest)
-        verdict = _window_verdict(metrics[METRIC], line, threshold_at_n, min_effect)
-        too_small = _too_small_reason(reference, n, min_effect, line) if verdict is Verdict.NOT_ENOUGH else ""
-        reason = too_small or _comparison_reason(metrics[METRIC], line, threshold_at_n, min_effect)
-        reason = NOTHING_IN_COMMON if verdict is Verdict.DRIFT and line == DISJOINT else reason
-        low, high = distance_interval.between(reference, sample.compared)
-        note = f"{note}{NOT_ESTIMATED if len(reference.slices) < MIN_SLICES else ''}"
-        judgement = {"window_verdict": verdict, "effect": metrics[METRIC], "interval": (round(low, 6), round(high, 6)),
-                "threshold": line, "reason": reason + note}  # fmt: skip
-    return Finding(signal=signal, variable=variable, metric=METRIC, n=n, baseline_n=reference.rows, metrics=metrics,
-                   **judgement)  # fmt: skip
+    figures = _Figures.of(sample, np.array([not one.withheld for one in asked], bool))
+    metrics = _by_row({**figures.distances, **sample.reference.shares.of(sample.flat)}, len(asked))
+    out = {}
+    for row, (one, (name, n, base)) in enumerate(zip(asked, sample.sizes, strict=True)):
+        judgement: dict[str, Any] = {"window_verdict": Verdict.NOT_ENOUGH, "reason": one.withheld}
+        if not one.withheld:
+            judgement = _judgement(figures, row, (n, base), metrics[row], policy.min_effect)
+            judgement["reason"] += note + (NOT_ESTIMATED if figures.slices[row] < MIN_SLICES else "")
+        out[name] = Finding(signal=one.signal, variable=name, metric=METRIC, n=n, baseline_n=base,
+                            metrics=metrics[row], **judgement)  # fmt: skip
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class _Figures:
+    """The figures of a window's variables, one of each; lines and intervals are of no meaning where it is withheld."""
+
+    distances: Mapping[str, Distances]
+    slices: Sequence[int]
+    historical_max: Sequence[float] = ()
+    thresholds: Sequence[threshold.Threshold] = ()
+    intervals: Sequence[tuple[float, float]] = ()
+
+    @classmethod
+    def of(cls, sample: StackedSample, judged: Flags) -> _Figures:
+        """Return the figures of a window, whose *judged* variables have rows on both sides."""
+        windows = sample.reference.windows
+        apart = sample.reference.distances.of(windows.totals, sample.compared)
+        if not judged.any():
+            return cls(apart, windows.slices)
+        with np.errstate(invalid="ignore"):
+            chance = windows.chance(sample.rows, judged)
+            lines = windows.thresholds(chance)
+            ends = distance_interval.between(windows, sample.compared, apart[METRIC], chance)
+        thresholds = [threshold.Threshold(*line) for line in zip(*(of.tolist() for of in lines), strict=True)]
+        intervals = list(zip(*(end.tolist() for end in ends), strict=True))
+        return cls(apart, windows.slices, windows.historical_max.tolist(), thresholds, intervals)
+
+
+def _by_row(metrics: Mapping[str, Distances], rows: int) -> list[dict[str, float]]:
+    """Return the metrics of each variable as a finding records them, see :func:`.threshold.figures`."""
+    columns = [(name, of.tolist()) for name, of in metrics.items()]
+    return [threshold.figures({name: of[row] for name, of in columns}) for row in range(rows)]
+
+
+def _judgement(
+    figures: _Figures, row: int, sizes: tuple[int, int], metrics: dict[str, float], min_effect: float
+) -> dict[str, Any]:
+    """Return the verdict on one variable with all that it rests on, and add its lines to its *metrics*."""
+    at_size, own, effect = figures.thresholds[row], figures.historical_max[row], metrics[METRIC]
+    metrics |= threshold.figures({f"{METRIC}_by_chance": at_size.sampling, f"{METRIC}_own_windows": own})
+    line = min(round(max(at_size.value, min_effect), 6), DISJOINT if own < MAX_OWN_DISTANCE else MAX_DISTANCE)
+    verdict = _window_verdict(effect, line, at_size, min_effect)
+    too_small = _too_small_reason(sizes, at_size.sampling, min_effect, line) if verdict is Verdict.NOT_ENOUGH else ""
+    reason = too_small or _comparison_reason(effect, line, at_size, min_effect)
+    reason = NOTHING_IN_COMMON if verdict is Verdict.DRIFT and line == DISJOINT else reason
+    low, high = figures.intervals[row]
+    return {"window_verdict": verdict, "effect": effect, "interval": (round(low, 6), round(high, 6)),
+            "threshold": line, "reason": reason}  # fmt: skip
 
 
 def sampling_thresholds(sample: VariableCounts, level: float = WINDOW_LEVEL) -> dict[str, float]:
@@ -139,17 +269,13 @@ def _comparison_reason(effect: float, line: float, at_size: threshold.Threshold,
     return f"{effect:.3f} {'exceeds' if effect > line else 'does not exceed'} {line:.3f}, {what}"
 
 
-def _too_small_reason(reference: threshold.ReferenceWindows, n: int, min_effect: float, line: float) -> str:
+def _too_small_reason(sizes: tuple[int, int], sampling: float, min_effect: float, line: float) -> str:
     if line >= DISJOINT:
         return "the baseline's own windows differ as much as windows can; a longer baseline may help"
-    rows, base = reference.rows_needed(n, min_effect)
-    also = "" if base <= reference.rows else f", and {base:,} in the baseline"
+    n, m = sizes
+    rows, base = threshold.rows_needed(sampling, n, m, min_effect)
+    also = "" if base <= m else f", and {base:,} in the baseline"
     return f"with {n:,} values an effect of {min_effect:g} cannot be told from chance; {rows:,} are needed{also}"
-
-
-def _distances(sample: VariableCounts) -> dict[str, float]:
-    p, q = sample.reference.total, sample.compared
-    return {name: float(metric(p, q)) for name, metric in _metrics(sample.bins).items()}
 
 
 def _metrics(bins: NumericBins | CategoricalBins) -> dict[str, distance.Distance]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from monitors.quality import arrivals, router_reference
 from monitors.stats import threshold
 from monitors.stats.bins import CategoricalBins, NumericBins
 from monitors.verdicts import estimated_performance, performance
-from monitors.verdicts.distribution import WINDOW_LEVEL
+from monitors.verdicts.distribution import WINDOW_LEVEL, StackedReference, stacked_references
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ class WindowReference:
     loss: performance.LossReference | None
     estimate: estimated_performance.EstimateReference | None
     arrivals: arrivals.ArrivalReference
+
+    @cached_property
+    def stacked(self) -> tuple[StackedReference, ...]:
+        """All variables of one kind together, so that they are judged at once."""
+        return stacked_references(self.bins, self.drift)
 
 
 def window_reference(

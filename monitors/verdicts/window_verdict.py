@@ -132,23 +132,19 @@ class _Window:
 
 
 def _inputs(window: _Window) -> tuple[Finding, ...]:
-    faults = _faults(window)
-    judged = [
-        _drift(
-            window, Signal.PREDICTION if name == PREDICTION else Signal.FEATURE, name, _fault_reason(faults.get(name))
-        )
-        for name in window.reference.router.quality
-    ]
-    faulty = list(faults.values())
-    return (*(faulty or [_no_fault(window)]), *judged, *_derived(window, faulty))
-
-
-def _derived(window: _Window, faults: Sequence[Finding]) -> Iterator[Finding]:
-    """Yield the findings on derived variables; they are not judged where a variable that they rest on has a fault."""
-    reference = window.reference
+    faults, reference = _faults(window), window.reference
+    withheld = {name: _fault_reason(faults.get(name)) for name in reference.router.quality}
     if MULTIVARIATE in reference.bins:
-        broken = next((f for f in faults if f.variable not in (PREDICTION, "*")), None)
-        yield _drift(window, Signal.MULTIVARIATE, MULTIVARIATE, _fault_reason(broken))
+        broken = next((f for f in faults.values() if f.variable not in (PREDICTION, "*")), None)
+        withheld[MULTIVARIATE] = _fault_reason(broken)
+    judged = _drift(window, withheld)
+    estimate = _estimate(window, list(faults.values()))
+    return (*(faults.values() or [_no_fault(window)]), *(judged[name] for name in withheld), *estimate)
+
+
+def _estimate(window: _Window, faults: Sequence[Finding]) -> Iterator[Finding]:
+    """Yield the finding on the estimated performance, where there is one; it is not judged where there are faults."""
+    reference = window.reference
     if reference.estimate:
         withheld = _fault_reason(faults[0] if faults else None) or _unknown_segment(reference)
         estimate = estimated_performance.finding(
@@ -164,7 +160,7 @@ def _derived(window: _Window, faults: Sequence[Finding]) -> Iterator[Finding]:
 def _outcomes(window: _Window, task: Task) -> tuple[Finding, ...]:
     """Return the findings of the outcomes stage: faults of the label, its distribution, and performance."""
     faults = _faults(window)
-    label = _drift(window, Signal.LABEL, LABEL, _fault_reason(faults.get(LABEL)))
+    label = _drift(window, {LABEL: _fault_reason(faults.get(LABEL))})[LABEL]
     assert window.reference.loss is not None  # there for this stage
     nothing = {"coverage": [0, 0], "loss": [0, 0], "scores": [0] * 2 * outcome_counts.SCORE_BINS}
     counts = {**nothing, **window.counts}
@@ -213,11 +209,21 @@ def _fault_reason(fault: Finding | None) -> str:
     return f"{WITHHELD}{fault.reason}" if fault else ""
 
 
-def _drift(window: _Window, signal: Signal, name: str, withheld: str) -> Finding:
-    reference = window.reference
-    sample = distribution.VariableCounts(reference.bins[name], reference.drift[name], window.cells(name))
-    withheld = withheld or _too_few(window, sample.n, sample.reference.rows)
-    return distribution.finding(signal, name, sample, window.policy, withheld=withheld, note=window.note)
+_SIGNALS = {PREDICTION: Signal.PREDICTION, LABEL: Signal.LABEL, MULTIVARIATE: Signal.MULTIVARIATE}
+"""The signals of variables that are no features."""
+
+
+def _drift(window: _Window, withheld: Mapping[str, str]) -> dict[str, Finding]:
+    """Return the findings on the distributions of all variables; *withheld* is why one must not be judged, or ""."""
+    found: dict[str, Finding] = {}
+    for reference in window.reference.stacked:
+        sample = distribution.StackedSample(reference, window.counts)
+        asked = [
+            distribution.Asked(_SIGNALS.get(name, Signal.FEATURE), withheld[name] or _too_few(window, n, base))
+            for name, n, base in sample.sizes
+        ]
+        found |= distribution.findings(sample, asked, window.policy, note=window.note)
+    return found
 
 
 def _too_few(window: _Window, n: int, base: int) -> str:
