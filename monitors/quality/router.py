@@ -72,28 +72,49 @@ def route(  # noqa: PLR0913 - a window and the parts of it that are known
     rows
         How the window's records arrived.
     """
-    rows = rows or volume.FeedCounts()
+    rows, flat = rows or volume.FeedCounts(), reference.cells.flat(window)
     if newest is None or reference.slice is None:
+        stepping = frozenset(recent or ())
         return fault_selection.ordered(
-            _faults(_RoutedWindow(reference, _counts(reference, window), policy, recent or {}, rows), level)
+            _faults(_RoutedWindow(reference, flat, policy, recent or {}, stepping, rows), level)
         )
+    last = reference.cells.flat(newest)
+    stepping = frozenset(recent or reference.step_screen.steps(flat - last, last) & window.keys() & newest.keys())
     recent = recent or halves(window, newest)
-    whole = _faults(_RoutedWindow(reference, _counts(reference, window), policy, recent, rows), level / 2)
+    whole = _faults(_RoutedWindow(reference, flat, policy, recent, stepping, rows), level / 2)
     latest = _faults(
-        _RoutedWindow(reference.slice, _counts(reference, newest), policy, recent, rows.newest or volume.FeedCounts()),
+        _RoutedWindow(reference.slice, last, policy, recent, stepping, rows.newest or volume.FeedCounts()),
         level / 2,
     )
     return fault_selection.ordered(fault_selection.joined(whole, latest))
 
 
-def halves(window: Cells, newest: Cells) -> dict[str, Counts]:
+def halves(window: Cells, newest: Cells) -> Mapping[str, Counts]:
     """Return a window as two slices: all but its newest, and that one. It is the least that *recent* needs.
+
+    Of each variable when it is asked for, as few are.
 
     >>> halves({"x": [5, 3]}, {"x": [1, 3]})["x"].tolist()
     [[4, 0], [1, 3]]
     """
-    parts = {name: (np.asarray(window[name]), np.asarray(cells)) for name, cells in newest.items() if name in window}
-    return {name: np.array([every - last, last]) for name, (every, last) in parts.items()}
+    return _Halves(window, newest)
+
+
+class _Halves(Mapping[str, Counts]):
+    """The halves of a window by variable."""
+
+    def __init__(self, window: Cells, newest: Cells) -> None:
+        self._window, self._newest = window, newest
+
+    def __getitem__(self, name: str) -> Counts:
+        last = np.asarray(self._newest[name])
+        return np.array([np.asarray(self._window[name]) - last, last])
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._newest if name in self._window)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def findings(faults: Sequence[Fault], reference: RouterReference, window: Cells) -> dict[str, Finding]:
@@ -108,11 +129,13 @@ def findings(faults: Sequence[Fault], reference: RouterReference, window: Cells)
     window
         Counts by variable, (cells,).
     """
+    if not faults:
+        return {}
     named: dict[str, list[Fault]] = {}
     for fault in faults:
         for name in fault.variables or ("*",):
             named.setdefault(name, []).append(fault)
-    by_variable, counts = {}, _counts(reference, window)
+    by_variable, counts = {}, reference.cells.by_variable(reference.cells.flat(window))
     for name, found in named.items():
         of = name if name in counts else next(iter(counts))
         finding = value_faults.finding(name, found, reference.quality[of], counts[of])
@@ -122,27 +145,30 @@ def findings(faults: Sequence[Fault], reference: RouterReference, window: Cells)
     return by_variable
 
 
-def _counts(reference: RouterReference, window: Cells) -> dict[str, Counts]:
-    return {name: np.asarray(window.get(name, r.total * 0), dtype=np.int64) for name, r in reference.quality.items()}
-
-
 @dataclass(frozen=True)
 class _RoutedWindow:
-    """One window with its reference, as :func:`route` has it."""
+    """One window with its reference, as :func:`route` has it; *stepping* are the numbers that may stand on a plateau."""
 
     reference: RouterReference
-    counts: Mapping[str, Counts]
+    flat: Counts
     policy: MonitorPolicy
     recent: Mapping[str, Counts]
+    stepping: frozenset[str]
     rows: volume.FeedCounts
 
     @cached_property
-    def _apart(self) -> Mapping[str, float]:
-        return self.reference.distances(self.counts)
+    def counts(self) -> Mapping[str, Counts]:
+        """The window's counts by variable, (cells,)."""
+        return self.reference.cells.by_variable(self.flat)
 
-    def is_apart(self, name: str) -> bool:
-        """Return whether a variable is far from the baseline, before cells are merged: merged, none is further."""
-        return self._apart[name] > unit_change.MIN_CHANGE
+    @cached_property
+    def _apart(self) -> Mapping[str, float]:
+        return self.reference.distances(self.flat)
+
+    @cached_property
+    def far(self) -> list[str]:
+        """The variables far from the baseline, before cells are merged: merged, none is further."""
+        return [name for name, distance in self._apart.items() if distance > unit_change.MIN_CHANGE]
 
     def line(self, name: str, cells: Counts, least: int | None = None) -> float | None:
         """Return the distance that chance, or a window of the baseline, reaches; None if there are too few values.
@@ -163,7 +189,7 @@ class _RoutedWindow:
 
     def changed(self) -> dict[str, swapped_columns.Column]:
         """Return the variables that are far from their baseline, and further than chance reaches."""
-        known = [(name, r) for name, r in self.reference.quality.items() if self.is_apart(name) and _may_be_swapped(r)]
+        known = [(name, r) for name in self.far if _may_be_swapped(r := self.reference.quality[name])]
         columns = {name: swapped_columns.Column(r.bins, r.total, self.counts[name]) for name, r in known}
         far = {name: apart for name, c in columns.items() if (apart := c.distance) > unit_change.MIN_CHANGE}
         lines = {name: self.line(name, self.counts[name]) for name in far}
@@ -179,12 +205,13 @@ def _may_be_swapped(reference: value_reference.ValueReference) -> bool:
 
 def _faults(window: _RoutedWindow, level: float) -> list[Fault]:
     """Return the faults of a window that no other fault explains."""
-    each = level / 2 / max(len(window.counts) + window.rows.checks, 1)
-    n = max((int(c.sum()) for c in window.counts.values()), default=0)
+    quality = window.reference.quality
+    each = level / 2 / max(len(quality) + window.rows.checks, 1)
+    n = int(window.reference.cells.rows(window.flat).max(initial=0))
     own = [
         fault
-        for name, reference in window.reference.quality.items()
-        for fault in value_faults.faults(name, reference, window.counts[name], window.policy, each)
+        for name in window.reference.value_screen.suspects(window.flat, window.policy)
+        for fault in value_faults.faults(name, quality[name], window.counts[name], window.policy, each)
         if _is_mixed(fault, window)
     ]
     taken = {f.variables[0] for f in own if f.kind in {FaultKind.STUCK, FaultKind.OUT_OF_RANGE}}
@@ -215,12 +242,12 @@ def _unit_changes(window: _RoutedWindow, taken: set[str]) -> Iterator[Fault]:
     """Yield the unit changes of numbers that are not *taken*; none where the policy allows any share out of range."""
     if window.policy.max_out_of_range >= 1:
         return
-    for name, reference in window.reference.numbers.items():
-        if name in taken:
-            continue
+    looked_at = window.stepping.union(window.far) - taken
+    for name in (name for name in window.reference.numbers if name in looked_at):
+        reference = window.reference.numbers[name]
         stands = unit_reference.plateau(reference, np.asarray(window.recent[name])) if name in window.recent else None
         cells = stands.counts if stands else window.counts[name]
-        if not (stands or window.is_apart(name)):
+        if not (stands or name in window.far):
             continue
         line = (
             window.line(name, cells, least=MIN_PLATEAU_ROWS if stands else None)

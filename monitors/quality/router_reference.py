@@ -9,9 +9,11 @@ from functools import cached_property
 import numpy as np
 
 from monitors.quality import rescaling, unit_reference, value_reference
+from monitors.quality.screens import StepScreen, ValueScreen
 from monitors.stats import threshold
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 from monitors.stats.distance import js_distance_log2
+from monitors.stats.stacked_counts import StackedCells
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,31 +45,35 @@ class RouterReference:
         """Rows of the whole baseline."""
         return max((int(r.total.sum()) for r in self.quality.values()), default=0)
 
-    def distances(self, counts: Mapping[str, Counts]) -> dict[str, float]:
+    @cached_property
+    def cells(self) -> StackedCells:
+        """Where the cells of all variables are, so that they can be looked at together."""
+        return StackedCells({name: of.bins for name, of in self.quality.items()})
+
+    @cached_property
+    def value_screen(self) -> ValueScreen:
+        """What shows which variables may have a fault of values."""
+        return ValueScreen(self.cells, self.quality)
+
+    @cached_property
+    def step_screen(self) -> StepScreen:
+        """What shows which numbers may stand on another level all at once."""
+        return StepScreen(self.cells, self.numbers)
+
+    def distances(self, flat: Counts) -> dict[str, float]:
         """Return the distance of each variable from the baseline (Jensen-Shannon, log 2); NaN where a side is empty.
 
         All at once, as nearly all of them are small and need no closer look. Where cells are merged, a distance is no
-        larger than this.
-
-        Parameters
-        ----------
-        counts
-            A window's counts by variable, (cells,).
+        larger than this. *flat* is what :meth:`.StackedCells.flat` returned of a window's counts.
         """
-        totals, cells = self._compared
-        there = np.zeros_like(totals)
-        for row, (name, compared) in enumerate(cells.items()):
-            there[row, : len(compared)] = counts[name][compared]
-        return dict(zip(cells, js_distance_log2(totals, there).tolist(), strict=True))
+        apart = js_distance_log2(self._totals, flat[self.cells.compared])
+        return dict(zip(self.quality, apart.tolist(), strict=True))
 
     @cached_property
-    def _compared(self) -> tuple[Counts, dict[str, list[int]]]:
-        """The baseline's counts on the compared cells, (variables, cells), padded; and which cells these are."""
-        cells = {name: threshold.compared(r.bins) for name, r in self.quality.items()}
-        totals = np.zeros((len(cells), max(map(len, cells.values()), default=0)), np.int64)
-        for row, (name, compared) in enumerate(cells.items()):
-            totals[row, : len(compared)] = self.quality[name].total[compared]
-        return totals, cells
+    def _totals(self) -> Counts:
+        """The baseline's counts on the compared cells, (variables, cells), padded."""
+        totals = self.cells.flat({name: of.total for name, of in self.quality.items()})
+        return np.asarray(totals[self.cells.compared])
 
 
 def router_reference(

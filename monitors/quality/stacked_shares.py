@@ -26,7 +26,7 @@ class StackedShares:
         missing, infinite, unseen, near, far = (
             flat[index].sum(axis=-1) for index in (self._missing, self._infinite, self._unseen, self._near, self._far)
         )
-        rows = np.add.reduceat(flat[:-1], self.cells.starts[:-1])
+        rows = self.cells.rows(flat)
         there, numeric = rows - missing - infinite, self._is_numeric
         return {
             "missing": (missing, rows),

@@ -106,17 +106,17 @@ class UnitReference:
 
     def mean_scores(self, slices: Counts) -> rescaling.Shares:
         """Return the mean normal score of each slice, (slices,); NaN where it has no values."""
-        rows = slices @ self._is_ordered
+        rows = slices @ self.is_ordered
         with np.errstate(invalid="ignore"):
-            return np.asarray(slices @ self._scores / rows)
+            return np.asarray(slices @ self.scores / rows)
 
     @cached_property
-    def _is_ordered(self) -> Counts:
+    def is_ordered(self) -> Counts:
         """1 for each cell of finite values, 0 for the others, (cells,)."""
         return np.isin(np.arange(self.bins.cells), self.bins.ordered).astype(np.int64)
 
     @cached_property
-    def _scores(self) -> rescaling.Shares:
+    def scores(self) -> rescaling.Shares:
         """The normal score of every cell, 0 where it has no finite values, (cells,)."""
         scores = np.zeros(self.bins.cells)
         scores[list(self.bins.ordered)] = self.cell_scores

@@ -39,6 +39,8 @@ def initial_state(plan: MonitoringPlan) -> MonitorState:
 
 def without_sequential(report: Report) -> Report:
     """Return a report with single-window verdicts only: the inverse of :func:`judge`."""
+    if not any(_is_ours(f) for f in report.findings):
+        return report
     return report.model_copy(update={"findings": tuple(_without_sequential(f) for f in report.findings)})
 
 
@@ -93,9 +95,13 @@ def judge_all(plan: MonitoringPlan, reports: Iterable[Report]) -> Iterator[Repor
 
 
 def _without_sequential(finding: Finding) -> Finding:
-    """Return a finding without a verdict by the budget; that of the error stream, which has no share, stays."""
-    ours = finding.sequential is not None and finding.sequential.budget_share is not None
-    return finding.model_copy(update={"sequential": None}) if ours else finding
+    """Return a finding without a verdict by the budget."""
+    return finding.model_copy(update={"sequential": None}) if _is_ours(finding) else finding
+
+
+def _is_ours(finding: Finding) -> bool:
+    """Return whether a finding has a verdict by the budget; that of the error stream has no share."""
+    return finding.sequential is not None and finding.sequential.budget_share is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,14 +129,15 @@ class _GroupUpdate:
             else judged & False
         )
         after = [
-            self._next_drift_state(c, v, bool(d), bool(j))
-            for c, v, d, j in zip(before, names, drivers, judged, strict=True)
+            self._next_drift_state(c, v, d, j)
+            for c, v, d, j in zip(before, names, drivers.tolist(), judged.tolist(), strict=True)
         ]
         drift_states |= {(signal, v): c for v, c in zip(names, after, strict=True)}
+        weighted = zip(contributions.tolist(), self.group.weights.tolist(), strict=True)
         findings = [
-            self._with_verdict(v, c, float(e))
-            for v, c, e in zip(names, after, contributions, strict=True)
-            if self.findings[v]
+            self._with_verdict(finding, c, *weight)
+            for v, c, weight in zip(names, after, weighted, strict=True)
+            if (finding := self.findings[v])
         ]
         drifting = np.array([c.drift_since is not None for c in after])
         back = np.array(
@@ -197,18 +204,15 @@ class _GroupUpdate:
         return DriftState(self.start, guaranteed=False) if fallen_back else DriftState(windows_over=over)
 
     def _violation(self, variable: str) -> str:
-        return self.group.panel.violations[self.group.panel.names.index(variable)]
+        return self.group.panel.violation_by_name[variable]
 
-    def _with_verdict(self, variable: str, state: DriftState, contribution: float) -> Finding:
-        """Return the finding on a variable with its sequential verdict.
+    def _with_verdict(self, finding: Finding, state: DriftState, contribution: float, weight: float) -> Finding:
+        """Return the finding on a variable of this *weight* with its sequential verdict.
 
         A window that drifts by itself is not drift over time before the evidence says so: steady, or not enough
         evidence where there is no guarantee.
         """
-        finding = self.findings[variable]
-        assert finding is not None  # the caller has looked
-        violation, at = self._violation(variable), self.group.panel.names.index(variable)
-        verdict = finding.verdict
+        violation, verdict = self._violation(finding.variable), finding.verdict
         if state.drift_since is not None:
             verdict = Verdict.DRIFT
         elif verdict is Verdict.DRIFT:
@@ -216,7 +220,7 @@ class _GroupUpdate:
         sequential = SequentialVerdict(
             verdict=verdict,
             guaranteed=state.guaranteed if state.drift_since is not None else not violation,
-            budget_share=round(self.group.share * float(self.group.weights[at]), 6),
+            budget_share=round(self.group.share * weight, 6),
             evidence=round(min(contribution, EVIDENCE_CEILING), 3),
             evidence_required=round(self.group.evidence_required, 1),
             note=self._note(finding, state, contribution, violation),

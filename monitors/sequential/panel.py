@@ -98,16 +98,21 @@ class Panel:
         """The variables."""
         return self.measure.names
 
-    @property
+    @cached_property
     def guaranteed(self) -> Flags:
         """Which variables the false-alarm guarantee covers, (variables,)."""
         return np.array([not doubt for doubt in self.violations], bool)
 
-    @property
+    @cached_property
     def bets(self) -> Flags:
         """Which scores of each variable are bet on, (variables, scores): see :data:`MAX_MEMORY_NONLINEAR`."""
         memory = np.maximum(self.whitener.phi, self.whitener.decay)[:, :1]
         return np.asarray(self.measure.linear | (memory <= MAX_MEMORY_NONLINEAR))
+
+    @cached_property
+    def violation_by_name(self) -> dict[str, str]:
+        """The violations by variable."""
+        return dict(zip(self.names, self.violations, strict=True))
 
     @property
     def slices(self) -> int:

@@ -6,6 +6,7 @@ and a directed score sees those in a fraction of the rows.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -126,10 +127,29 @@ class ShareScores:
     def scores(self, newest: SliceCounts) -> Distances:
         """Return the series of one slice, (variables, series); a variable that is absent from *newest* has no rows."""
         counts = np.zeros_like(self.total)
-        for row, (name, cells) in enumerate(zip(self.names, self.cells, strict=True)):
-            if name in newest:
-                counts[row, : len(cells)] = _grouped(np.asarray(newest[name], np.int64), cells)
+        wide, order, starts = self._places
+        rows = (newest[name][:n] if name in newest else [0] * n for name, n in zip(self.names, wide, strict=True))
+        flat = np.fromiter(itertools.chain.from_iterable(rows), np.int64, count=sum(wide))
+        np.put(counts, self._groups, np.add.reduceat(flat[order], starts) if len(starts) else [])
         return self._series(counts, self.total, self._excess)
+
+    @cached_property
+    def _places(self) -> tuple[list[int], Counts, Counts]:
+        """Where scored cells are in the counts of all variables, one after the other.
+
+        How many cells of each variable are read; the cells of all groups in order; and where each group starts there.
+        """
+        wide = [1 + max(itertools.chain.from_iterable(cells), default=-1) for cells in self.cells]
+        firsts = np.cumsum([0, *wide[:-1]])
+        groups = [np.array(group) + first for first, of in zip(firsts, self.cells, strict=True) for group in of]
+        order = np.concatenate(groups) if groups else np.zeros(0, np.int64)
+        return wide, order, np.cumsum([0, *map(len, groups[:-1])])[: len(groups)]
+
+    @cached_property
+    def _groups(self) -> Counts:
+        """The places of all groups in counts (variables, cells), padded."""
+        width = self.total.shape[-1]
+        return np.array([row * width + k for row, of in enumerate(self.cells) for k in range(len(of))], np.int64)
 
     @property
     def shared(self) -> int | None:

@@ -56,6 +56,10 @@ class StackedCells:
         rows = (counts[name] if name in counts else [0] * bins.cells for name, bins in self.bins.items())
         return np.array([*itertools.chain.from_iterable(rows), 0], dtype=np.int64)
 
+    def rows(self, flat: Counts) -> Counts:
+        """Return the rows of each variable, missing ones included, (variables,), of what :meth:`flat` returned."""
+        return np.asarray(np.add.reduceat(flat[:-1], self.starts[:-1])) if self.names else np.zeros(0, np.int64)
+
     def by_variable(self, flat: Counts) -> Mapping[str, Counts]:
         """Return the counts of each variable, (cells,), of those that :meth:`flat` returned."""
         return _ByVariable(self, flat)

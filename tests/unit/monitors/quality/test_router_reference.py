@@ -18,7 +18,7 @@ def test_a_merged_distance_is_no_larger_than_the_one_of_all_cells() -> None:
     known = router_reference.router_reference(BINS, slices, length=3, level=0.01)
     for _ in range(200):
         counts = {name: rng.multinomial(100, rng.dirichlet(np.ones(b.cells))) for name, b in BINS.items()}
-        apart = known.distances(counts)
+        apart = known.distances(known.cells.flat(counts))
         as_units = unit_change.distance_from_reference(known.numbers["x"], counts["x"])
         swapped = {n: swapped_columns.Column(BINS[n], r.total, counts[n]) for n, r in known.quality.items()}
 
@@ -30,6 +30,6 @@ def test_a_variable_without_rows_is_nowhere() -> None:
     """Its distance is NaN, which is above nothing."""
     slices = {name: np.ones((5, b.cells), np.int64) for name, b in BINS.items()}
     known = router_reference.router_reference(BINS, slices, length=1, level=0.01)
-    apart = known.distances({name: np.zeros(b.cells, np.int64) for name, b in BINS.items()})
+    apart = known.distances(known.cells.flat({}))
 
     assert all(np.isnan(d) for d in apart.values())
