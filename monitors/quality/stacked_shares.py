@@ -36,9 +36,17 @@ class StackedShares:
             "unseen": (unseen, there * ~numeric),
         }
 
-    def of(self, flat: Counts) -> dict[str, Distances]:
-        """Return each share by the name of its metric, (variables,); NaN for shares of nothing."""
-        return {f"{name}_share": x / np.where(n > 0, n, np.nan) for name, (x, n) in self.counts(flat).items()}
+    def of(self, flat: Counts) -> tuple[dict[str, Distances], dict[str, Distances]]:
+        """Return each share of numbers and of categories by metric, (numbers,) and (categories,); NaN of nothing.
+
+        Numbers must come first.
+        """
+        shares = {f"{name}_share": x / np.where(n > 0, n, np.nan) for name, (x, n) in self.counts(flat).items()}
+        k, unseen = int(self._is_numeric.sum()), {"missing_share", "unseen_share"}
+        return (
+            {name: of[:k] for name, of in shares.items() if name != "unseen_share"},
+            {name: of[k:] for name, of in shares.items() if name in unseen},
+        )
 
     @cached_property
     def _missing(self) -> Indices:

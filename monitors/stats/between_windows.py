@@ -218,18 +218,18 @@ class Moments(NamedTuple):
     units: Distances | float
 
     def variance(
-        self, row_variance: Distances | float, length: int, window: int
+        self, row_variance: Distances | float, length: Counts | int, window: int
     ) -> tuple[Distances, Distances, Distances]:
         """Return variance, sampling and growth as of :class:`BetweenWindows`, of stretches of *length* slices."""
         blocks, square = (self.runs + length - 1) / length, self.squares / self.runs
         lasting = self._lasting(length, blocks, square)
         hidden = np.minimum(lasting / blocks, MAX_PART)
         growth = np.maximum(1.0, (1 + hidden) / (1 - hidden) * (1 - 1 / blocks) ** 2)
-        growth *= 1.0 if length == window else np.minimum(1.0, lasting / window)
+        growth *= np.where(np.equal(length, window), 1.0, np.minimum(1.0, lasting / window))
         sampling = row_variance * self.units / self.runs
         return np.maximum(0.0, square - sampling) * growth, np.asarray(sampling * length / window), growth
 
-    def _lasting(self, length: int, blocks: Distances | float, square: Distances | float) -> Distances:
+    def _lasting(self, length: Counts | int, blocks: Distances | float, square: Distances | float) -> Distances:
         """Return how many independent blocks' variance the mean of blocks that remember one another has, 1 at least.
 
         ``(1 + r) / (1 - r)`` with r the autocorrelation of neighbouring blocks, corrected for its bias.

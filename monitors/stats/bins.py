@@ -8,7 +8,6 @@ unseen). Counts on the same bins add up exactly, in any order, so windows are su
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
@@ -94,17 +93,6 @@ class NumericBins(BaseModel):
         out[~np.isfinite(values)] = self.body + 3
         out[missing] = self.body + 2
         return out
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Positions:
-    """Positions of the ordered cells of several variables, (variables, cells), and their *sd*, (variables,).
-
-    Rows are padded with their last position.
-    """
-
-    positions: npt.NDArray[np.float64]
-    sd: npt.NDArray[np.float64]
 
 
 def _intervals(edges: tuple[float, ...]) -> list[str]:

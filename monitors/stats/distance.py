@@ -17,9 +17,10 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
-from monitors.stats.bins import CategoricalBins, Counts, NumericBins, Positions
+from monitors.stats import share_distances
+from monitors.stats.bins import CategoricalBins, Counts, NumericBins
+from monitors.stats.share_distances import jeffreys, jensen_shannon, kolmogorov_smirnov, shares, wasserstein
 
 Distances = npt.NDArray[np.float64]
 Distance = Callable[[Counts, Counts], Distances]
@@ -32,7 +33,7 @@ Half a row is Jeffreys' prior of a multinomial; Evidently puts the share 1e-4 in
 """
 
 
-def psi(p: Counts, q: Counts, own: npt.NDArray[np.bool_] | None = None) -> Distances:
+def psi(p: Counts, q: Counts) -> Distances:
     """Return the population stability index ``sum((q - p) ln(q / p))``: natural logarithm, 0 without an upper bound.
 
     Shares are ``(count + 0.5) / (total + 0.5 cells)`` on both sides, see :data:`PSI_PSEUDO_COUNT`. It is symmetric, and
@@ -43,8 +44,6 @@ def psi(p: Counts, q: Counts, own: npt.NDArray[np.bool_] | None = None) -> Dista
     ----------
     p, q
         Counts of the baseline and of the window, (..., cells).
-    own
-        Which cells are a row's own, (..., cells), where rows are padded with empty ones; by default all.
 
     Returns
     -------
@@ -63,10 +62,8 @@ def psi(p: Counts, q: Counts, own: npt.NDArray[np.bool_] | None = None) -> Dista
     >>> float(psi(np.array([50, 50]), np.array([0, 0])))
     nan
     """
-    pseudo = PSI_PSEUDO_COUNT * (np.ones(np.shape(p)[-1]) if own is None else own)
-    a, b = _shares(p, pseudo), _shares(q, pseudo)
-    ratio = b / a if own is None else np.divide(b, a, out=np.ones_like(b), where=own)
-    return np.asarray(((b - a) * np.log(ratio)).sum(axis=-1))
+    pseudo = np.full(np.shape(p)[-1], PSI_PSEUDO_COUNT)
+    return jeffreys(shares(p, pseudo), shares(q, pseudo))
 
 
 def js_distance_log2(p: Counts, q: Counts) -> Distances:
@@ -97,10 +94,7 @@ def js_distance_log2(p: Counts, q: Counts) -> Distances:
     >>> round(float(js_distance_log2(np.array([50, 50]), np.array([90, 10]))), 4)
     0.3831
     """
-    a, b = _shares(p), _shares(q)
-    middle = (a + b) / 2
-    bits = (special.rel_entr(a, middle) + special.rel_entr(b, middle)).sum(axis=-1) / (2 * np.log(2))
-    return np.asarray(np.sqrt(np.clip(bits, 0, 1)))
+    return jensen_shannon(shares(p), shares(q))
 
 
 def ks(p: Counts, q: Counts) -> Distances:
@@ -127,10 +121,10 @@ def ks(p: Counts, q: Counts) -> Distances:
     >>> round(float(ks(np.array([50, 50]), np.array([90, 10]))), 4)
     0.4
     """
-    return np.asarray(np.abs(np.cumsum(_shares(q) - _shares(p), axis=-1)).max(axis=-1))
+    return kolmogorov_smirnov(np.cumsum(shares(q) - shares(p), axis=-1))
 
 
-def wasserstein_normed(p: Counts, q: Counts, bins: NumericBins | Positions) -> Distances:
+def wasserstein_normed(p: Counts, q: Counts, bins: NumericBins) -> Distances:
     """Return the first Wasserstein distance in units of the reference's sd: how many sd a value moves on average.
 
     The integral of the absolute difference of the two CDFs. The mass of a bin is taken to be at its midpoint; that of
@@ -142,7 +136,7 @@ def wasserstein_normed(p: Counts, q: Counts, bins: NumericBins | Positions) -> D
     p, q
         Counts of the baseline and of the window, (..., cells), from low to high values: ``counts[..., bins.ordered]``.
     bins
-        The bins of the variable, with its reference sd; or the positions and sd of each of several variables.
+        The bins of the variable, with its reference sd.
 
     Returns
     -------
@@ -160,9 +154,7 @@ def wasserstein_normed(p: Counts, q: Counts, bins: NumericBins | Positions) -> D
     >>> float(wasserstein_normed(np.array([0, 0, 4, 0, 0, 0]), np.array([0, 0, 2, 2, 0, 0]), b))
     1.0
     """
-    gaps = np.abs(np.cumsum(_shares(q) - _shares(p), axis=-1))[..., :-1]
-    moved = (gaps * np.diff(bins.positions)).sum(axis=-1)
-    return np.asarray(moved / np.where(np.asarray(bins.sd) > 0, bins.sd, np.nan))
+    return wasserstein(np.cumsum(shares(q) - shares(p), axis=-1), bins.positions, bins.sd)
 
 
 def total_variation(p: Counts, q: Counts) -> Distances:
@@ -173,12 +165,7 @@ def total_variation(p: Counts, q: Counts) -> Distances:
     >>> round(float(total_variation(np.array([50, 50]), np.array([90, 10]))), 4)
     0.4
     """
-    return np.asarray(np.abs(_shares(q) - _shares(p)).sum(axis=-1) / 2)
-
-
-def _shares(counts: Counts, pseudo: Distances | float = 0.0) -> Distances:
-    rows, more = np.asarray(counts).sum(axis=-1, keepdims=True), np.sum(pseudo, axis=-1, keepdims=True)
-    return np.asarray((counts + pseudo) / np.where(rows > 0, rows + more, np.nan))
+    return share_distances.total_variation(shares(p), shares(q))
 
 
 @dataclass(frozen=True, slots=True)

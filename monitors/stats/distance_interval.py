@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitors.stats import effect_interval, stacked_stretches
+from monitors.stats import effect_interval
 from monitors.stats.bins import Counts
 from monitors.stats.distance import Distances
 from monitors.stats.null_distribution import NullDistribution
@@ -39,8 +39,9 @@ def between(
     """
     n, m = np.maximum(window.sum(axis=1), 1), np.maximum(reference.rows, 1)
     own, rest = window / n[:, None], reference.totals / m[:, None]
-    to_window, to_baseline = _gradient(own, rest), _gradient(rest, own)
-    along = stacked_stretches.along(reference.stretches, to_window, _variance(to_window, rest))
+    middle = (own + rest) / 2
+    to_window, to_baseline = _gradient(own, middle), _gradient(rest, middle)
+    along = reference.stretches.along(to_window, _variance(to_window, rest))
     excess = along.widened(reference.excess(along.length) * along.growth, n)
     variance = _variance(to_window, own) / n + along.widened(along.variance, n) + _variance(to_baseline, rest) / m
     mean, apart = np.asarray(chance.mean_square), distance > 0
@@ -55,13 +56,13 @@ def between(
     return low, np.minimum(1.0, high)
 
 
-def _gradient(of: Distances, other: Distances) -> Distances:
+def _gradient(of: Distances, middle: Distances) -> Distances:
     """Return by how much the squared distance grows with each share *of* a distribution, (..., cells), in bits.
 
     ``d JS(p, q) / dq = log2(q / ((p + q) / 2)) / 2``; a share of 0 moves nothing.
     """
-    there = of > 0
-    return np.asarray(np.log2(np.where(there, of, 1.0) / np.where(there, (of + other) / 2, 1.0)) / 2)
+    ratio = np.divide(of, middle, out=np.ones_like(of), where=of > 0)
+    return np.asarray(np.log2(ratio) / 2)
 
 
 def _variance(code: Distances, shares: Distances) -> Distances:

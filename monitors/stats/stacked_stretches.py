@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -15,43 +16,14 @@ import numpy.typing as npt
 from monitors.stats.between_windows import CLEARLY_LESS, Moments, Stretches, student_stretch
 from monitors.stats.distance import Distances
 
-
-@dataclass(frozen=True, eq=False)
-class StackedStretches:
-    """Stretches of one length of several variables; where a variable has none, *runs* is 0.
-
-    Parameters
-    ----------
-    squares
-        Sums of products of a stretch's differences in two cells, (variables, cells, cells).
-    lagged
-        Those of a stretch with the next one that does not overlap.
-    runs, units
-        Number of stretches, and their sum of ``1/n + 1/m``, (variables,).
-    rows, stretch
-        Rows of a window in the median, and what a variance is multiplied by for Student's t, (variables,).
-    length, window
-        Slices of a stretch, and of a window.
-    """
-
-    squares: Distances
-    lagged: Distances
-    runs: Distances
-    units: Distances
-    rows: Distances
-    stretch: Distances
-    length: int
-    window: int
-
-    def moments(self, code: Distances) -> Moments:
-        """Return the moments along *code*, (variables, cells)."""
-        squares, lagged = (((form @ code[..., None])[..., 0] * code).sum(axis=-1) for form in (self.squares, self.lagged))
-        return Moments(squares, lagged, np.maximum(self.runs, 1), self.units)
+WIDTHS = (8, 16, 24, 40, 64)
+"""Numbers of cells up to which variables share an array of matrices: padding one to the widest of all would make most
+matrices many times as large as they are."""
 
 
 @dataclass(frozen=True, eq=False)
 class StackedVariance:
-    """How much windows differ, (variables,) each: see :class:`.BetweenWindows`; *length* is 0 where that is not known."""
+    """How much windows differ, (variables,) each: see :class:`.BetweenWindows`; *length* is 0 where it is not known."""
 
     variance: Distances
     rows: Distances
@@ -64,53 +36,78 @@ class StackedVariance:
         return np.asarray(variance * np.maximum(1.0, self.rows / n))
 
 
-def stacked_stretches(variables: Sequence[Sequence[Stretches]], cells: int, window: int) -> tuple[StackedStretches, ...]:
-    """Return the stretches of all variables, single slices first, on *cells* cells each."""
-    return tuple(_stacked([_of(parts, length) for parts in variables], cells, length, window) for length in
-                 sorted({1, window}))  # fmt: skip
+@dataclass(frozen=True, eq=False)
+class StackedStretches:
+    """Stretches of several *variables*, of single slices and of a *window*'s."""
 
+    variables: Sequence[Sequence[Stretches]]
+    window: int
 
-def along(parts: Sequence[StackedStretches], code: Distances, row_variance: Distances) -> StackedVariance:
-    """Return the between-window variance of each variable along its *code*: as :func:`.between_windows.between_windows`.
+    def along(self, code: Distances, row_variance: Distances) -> StackedVariance:
+        """Return the between-window variance along a direction: as :func:`.between_windows.between_windows`.
 
-    Parameters
-    ----------
-    parts
-        What :func:`stacked_stretches` returned.
-    code
-        The weight of each cell, (variables, cells).
-    row_variance
-        The variance of the code in one row, (variables,).
-    """
-    zero = np.zeros(len(code))
-    best = StackedVariance(zero, zero, zero + 1, zero + 1, np.zeros(len(code), np.int64))
-    left_open = zero + np.inf
-    for part in parts:
-        variance, sampling, growth = part.moments(code).variance(row_variance, part.length, part.window)
-        left = (sampling + variance) * part.stretch
-        better = (part.runs > 0) & ((best.length == 0) | (left < CLEARLY_LESS * left_open))
-        pairs = ((variance, best.variance), (part.rows, best.rows), (growth, best.growth), (part.stretch, best.stretch))
-        best = StackedVariance(
-            *(np.where(better, new, old) for new, old in pairs), np.where(better, part.length, best.length)
-        )
-        left_open = np.where(better, left, left_open)
-    return best
+        Parameters
+        ----------
+        code
+            The weight of each cell, (variables, cells).
+        row_variance
+            The variance of the code in one row, (variables,).
+        """
+        runs, units, rows, stretch = self._sizes
+        moments = Moments(*self._products(code), np.maximum(runs, 1), units)
+        variance, sampling, growth = moments.variance(row_variance, self._lengths, self.window)
+        left = np.where(runs > 0, (sampling + variance) * stretch, np.inf)
+        longer = left[-1] < CLEARLY_LESS * left[0]
+        best = [np.where(longer, of[-1], of[0]) for of in (variance, rows, growth, stretch, self._lengths * (runs > 0))]
+        return StackedVariance(*best[:4], best[4])
 
+    @cached_property
+    def _lengths(self) -> npt.NDArray[np.int64]:
+        """Slices of a stretch, (kinds, 1)."""
+        return np.array([[1], [self.window]])
 
-def _of(parts: Sequence[Stretches], length: int) -> Stretches | None:
-    return next((part for part in parts if part.length == length), None)
+    @cached_property
+    def _sizes(self) -> Distances:
+        """Runs, their sum of ``1/n + 1/m``, rows of a window and Student's stretch: (4, kinds, variables)."""
+        out = np.zeros((4, 2, len(self.variables)))
+        out[2:] = [[[0.0]], [[1.0]]]
+        for kind, at, part in self._each():
+            of = len(part.differences), part.units.sum(), part.rows, student_stretch(part.degrees)
+            out[:, kind, at] = of
+        return out
 
+    def _products(self, code: Distances) -> tuple[Distances, Distances]:
+        """Return sums of squares along *code*, and of products with the next stretch, (kinds, variables) each."""
+        out = np.zeros((4, len(code)))
+        for rows, forms in self._forms:
+            one = code[rows, : forms.shape[-1]]
+            out[:, rows] = ((forms @ one[..., None])[..., 0] * one).sum(axis=-1)
+        return out[:2], out[2:]
 
-def _stacked(parts: Sequence[Stretches | None], cells: int, length: int, window: int) -> StackedStretches:
-    squares, lagged = (np.zeros((len(parts), cells, cells)) for _ in range(2))
-    runs, units, rows, stretch = np.zeros((4, len(parts)))
-    for at, part in enumerate(parts):
-        if part is None:
-            continue
-        of, k = part.differences, part.differences.shape[1]
-        squares[at, :k, :k] = of.T @ of
-        if len(of) > length:
-            lagged[at, :k, :k] = of[length:].T @ of[:-length]
-        runs[at], units[at], rows[at] = len(of), part.units.sum(), part.rows
-        stretch[at] = student_stretch(part.degrees)
-    return StackedStretches(squares, lagged, runs, units, rows, stretch, length, window)
+    @cached_property
+    def _forms(self) -> list[tuple[npt.NDArray[np.int64], Distances]]:
+        """Matrices of the quadratic forms, (squares and products of each kind, variables, cells, cells), by width."""
+        cells = np.array([max((p.differences.shape[1] for p in parts), default=0) for parts in self.variables], int)
+        widths = np.array([next((w for w in WIDTHS if w >= k), k) for k in cells.tolist()], int)
+        forms = {}
+        for width in set(widths.tolist()):
+            rows = np.flatnonzero(widths == width)
+            widest = int(cells[rows].max())
+            forms[width] = rows, np.zeros((4, len(rows), widest, widest))
+        for kind, at, part in self._each():
+            rows, matrices = forms[int(widths[at])]
+            of, (row,), k = part.differences, np.flatnonzero(rows == at), part.differences.shape[1]
+            matrices[kind, row, :k, :k] = of.T @ of
+            if len(of) > part.length:
+                matrices[2 + kind, row, :k, :k] = of[part.length :].T @ of[: -part.length]
+        return list(forms.values())
+
+    def _each(self) -> Sequence[tuple[int, int, Stretches]]:
+        """Return each variable's stretches with their kind (single slices or windows) and the variable's place."""
+        return [
+            (kind, at, part)
+            for at, parts in enumerate(self.variables)
+            for part in parts
+            for kind, length in enumerate((1, self.window))
+            if part.length == length
+        ]

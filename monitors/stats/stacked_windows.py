@@ -14,10 +14,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from monitors.stats import null_distribution, stacked_stretches
+from monitors.stats import null_distribution
 from monitors.stats.bins import Counts
 from monitors.stats.distance import Distances, js_distance_log2
 from monitors.stats.null_distribution import NullDistribution
+from monitors.stats.stacked_stretches import StackedStretches
 from monitors.stats.threshold import ReferenceWindows
 
 Flags = npt.NDArray[np.bool_]
@@ -74,12 +75,13 @@ class StackedWindows:
         return np.full(len(self.variables), np.nan)
 
     @cached_property
-    def stretches(self) -> tuple[stacked_stretches.StackedStretches, ...]:
+    def stretches(self) -> StackedStretches:
         """Stretches of their slices, for intervals."""
-        length = self.variables[0].length if self.variables else 1
-        return stacked_stretches.stacked_stretches(
-            [v.stretches if len(v.slices) else () for v in self.variables], self.totals.shape[1], length
-        )
+        return StackedStretches([v.stretches if len(v.slices) else () for v in self.variables], self._length)
+
+    @cached_property
+    def _length(self) -> int:
+        return self.variables[0].length if self.variables else 1
 
     def chance(self, n: Counts, judged: Flags) -> NullDistribution:
         """Return the null distributions of windows of *n* rows, (variables,); NaN for those that are not *judged*."""
@@ -114,8 +116,7 @@ class StackedWindows:
 
     def excess(self, length: npt.NDArray[np.int64]) -> Distances:
         """Return the between-window variance of windows of *length* slices, (variables,); 0 where that is 0."""
-        window = self.variables[0].length if self.variables else 1
-        single = (length > 0) & (length != window)
+        single = (length > 0) & (length != self._length)
         for row in np.flatnonzero(single & np.isnan(self._excess_of_slices)):
             self._excess_of_slices[row] = self.variables[row].of_slices.excess
         return np.where(length == 0, 0.0, np.where(single, self._excess_of_slices, self._judged[0]))

@@ -80,12 +80,12 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class StackedReference:
-    """What variables with one kind of bins are compared with, all at once.
+    """What the variables of a window are compared with, all at once.
 
     Parameters
     ----------
     bins
-        The frozen bins of every variable, by name.
+        The frozen bins of every variable, by name, those of numbers first.
     windows
         Their reference windows, in the order of *bins*.
     """
@@ -101,7 +101,7 @@ class StackedReference:
     @cached_property
     def distances(self) -> StackedDistances:
         """What is measured."""
-        return StackedDistances(tuple(self.bins.values()))
+        return StackedDistances(tuple(self.bins.values()), self.windows.totals)
 
     @cached_property
     def shares(self) -> StackedShares:
@@ -109,14 +109,12 @@ class StackedReference:
         return StackedShares(self.cells)
 
 
-def stacked_references(
+def stacked_reference(
     bins: Mapping[str, NumericBins | CategoricalBins], windows: Mapping[str, threshold.ReferenceWindows]
-) -> tuple[StackedReference, ...]:
-    """Return the references of all variables, those with one kind of bins together."""
-    kinds: dict[str, dict[str, NumericBins | CategoricalBins]] = {}
-    for name, of in bins.items():
-        kinds.setdefault(of.kind, {})[name] = of
-    return tuple(StackedReference(of, StackedWindows([windows[name] for name in of])) for of in kinds.values())
+) -> StackedReference:
+    """Return the reference of all variables from that of each."""
+    ordered = {name: bins[name] for name in sorted(bins, key=lambda name: bins[name].kind != "numeric")}
+    return StackedReference(ordered, StackedWindows([windows[name] for name in ordered]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +150,7 @@ def finding(
     signal: Signal, variable: str, sample: VariableCounts, policy: MonitorPolicy, *, withheld: str = "", note: str = ""
 ) -> Finding:
     """Return the finding on the distribution of one variable in one window: see :func:`findings`."""
-    (reference,) = stacked_references({variable: sample.bins}, {variable: sample.reference})
+    reference = stacked_reference({variable: sample.bins}, {variable: sample.reference})
     window = StackedSample(reference, {variable: sample.cells})
     return findings(window, [Asked(signal, withheld)], policy, note=note)[variable]
 
@@ -174,7 +172,7 @@ def findings(
         Added to the reason of a verdict.
     """
     figures = _Figures.of(sample, np.array([not one.withheld for one in asked], bool))
-    metrics = _by_row({**figures.distances, **sample.reference.shares.of(sample.flat)}, len(asked))
+    metrics = figures.metrics
     out = {}
     for row, (one, (name, n, base)) in enumerate(zip(asked, sample.sizes, strict=True)):
         judgement: dict[str, Any] = {"window_verdict": Verdict.NOT_ENOUGH, "reason": one.withheld}
@@ -190,7 +188,7 @@ def findings(
 class _Figures:
     """The figures of a window's variables, one of each; lines and intervals are of no meaning where it is withheld."""
 
-    distances: Mapping[str, Distances]
+    metrics: list[dict[str, float]]
     slices: Sequence[int]
     historical_max: Sequence[float] = ()
     thresholds: Sequence[threshold.Threshold] = ()
@@ -200,22 +198,25 @@ class _Figures:
     def of(cls, sample: StackedSample, judged: Flags) -> _Figures:
         """Return the figures of a window, whose *judged* variables have rows on both sides."""
         windows = sample.reference.windows
-        apart = sample.reference.distances.of(windows.totals, sample.compared)
+        apart = sample.reference.distances.of(sample.compared)
+        shares = sample.reference.shares.of(sample.flat)
+        metrics = [row for of, share in zip(apart, shares, strict=True) for row in _by_row({**of, **share})]
         if not judged.any():
-            return cls(apart, windows.slices)
+            return cls(metrics, windows.slices)
         with np.errstate(invalid="ignore"):
             chance = windows.chance(sample.rows, judged)
             lines = windows.thresholds(chance)
-            ends = distance_interval.between(windows, sample.compared, apart[METRIC], chance)
+            distances = np.concatenate([of[METRIC] for of in apart])
+            ends = distance_interval.between(windows, sample.compared, distances, chance)
         thresholds = [threshold.Threshold(*line) for line in zip(*(of.tolist() for of in lines), strict=True)]
         intervals = list(zip(*(end.tolist() for end in ends), strict=True))
-        return cls(apart, windows.slices, windows.historical_max.tolist(), thresholds, intervals)
+        return cls(metrics, windows.slices, windows.historical_max.tolist(), thresholds, intervals)
 
 
-def _by_row(metrics: Mapping[str, Distances], rows: int) -> list[dict[str, float]]:
+def _by_row(metrics: Mapping[str, Distances]) -> list[dict[str, float]]:
     """Return the metrics of each variable as a finding records them, see :func:`.threshold.figures`."""
-    columns = [(name, of.tolist()) for name, of in metrics.items()]
-    return [threshold.figures({name: of[row] for name, of in columns}) for row in range(rows)]
+    rows = zip(*(of.tolist() for of in metrics.values()), strict=True)
+    return [threshold.figures(dict(zip(metrics, row, strict=True))) for row in rows]
 
 
 def _judgement(

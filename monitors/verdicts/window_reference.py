@@ -23,7 +23,7 @@ from monitors.quality import arrivals, router_reference
 from monitors.stats import threshold
 from monitors.stats.bins import CategoricalBins, NumericBins
 from monitors.verdicts import estimated_performance, performance
-from monitors.verdicts.distribution import WINDOW_LEVEL, StackedReference, stacked_references
+from monitors.verdicts.distribution import WINDOW_LEVEL, StackedReference, stacked_reference
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,9 @@ class WindowReference:
     arrivals: arrivals.ArrivalReference
 
     @cached_property
-    def stacked(self) -> tuple[StackedReference, ...]:
-        """All variables of one kind together, so that they are judged at once."""
-        return stacked_references(self.bins, self.drift)
+    def stacked(self) -> StackedReference:
+        """All variables together, so that they are judged at once."""
+        return stacked_reference(self.bins, self.drift)
 
 
 def window_reference(
