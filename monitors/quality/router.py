@@ -215,9 +215,7 @@ def _faults(window: _RoutedWindow, level: float) -> list[Fault]:
         if _is_mixed(fault, window)
     ]
     taken = {f.variables[0] for f in own if f.kind in {FaultKind.STUCK, FaultKind.OUT_OF_RANGE}}
-    rows = volume.faults(
-        window.rows, volume.VolumeReference(window.reference.total, window.reference.rows), n, window.policy, each
-    )
+    rows = volume.faults(window.rows, window.reference.volume, n, window.policy, each)
     return list(
         fault_selection.unexplained(
             [*swapped_columns.find(window.changed()), *own, *_unit_changes(window, taken), *rows]

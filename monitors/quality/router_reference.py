@@ -10,6 +10,7 @@ import numpy as np
 
 from monitors.quality import rescaling, unit_reference, value_reference
 from monitors.quality.screens import StepScreen, ValueScreen
+from monitors.quality.volume import VolumeReference
 from monitors.stats import threshold
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 from monitors.stats.distance import js_distance_log2
@@ -40,10 +41,10 @@ class RouterReference:
     rows: Counts
     slice: RouterReference | None
 
-    @property
-    def total(self) -> int:
-        """Rows of the whole baseline."""
-        return max((int(r.total.sum()) for r in self.quality.values()), default=0)
+    @cached_property
+    def volume(self) -> VolumeReference:
+        """Rows of the whole baseline, and of its runs."""
+        return VolumeReference(max((int(r.total.sum()) for r in self.quality.values()), default=0), self.rows)
 
     @cached_property
     def cells(self) -> StackedCells:

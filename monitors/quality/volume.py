@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from scipy import special, stats
@@ -84,14 +85,24 @@ class VolumeReference:
 
         Those of its runs; where traffic rose or fell all through the baseline, also what it comes to if it goes on.
         """
-        least, most, runs = float(self.runs.min()), float(self.runs.max()), np.maximum(self.runs, 1)
-        at = np.arange(len(runs))
-        if ahead <= 0 or len(runs) < MIN_TREND_SLICES or np.ptp(runs) == 0:
+        least, most = self._extremes
+        if ahead <= 0 or not self._growth:
             return least, most
-        if abs(stats.spearmanr(at, runs).statistic) < TREND:
-            return least, most
-        goes_on = math.exp(min(float(np.polyfit(at, np.log(runs), 1)[0]) * ahead, LARGEST_GROWTH))
+        goes_on = math.exp(min(self._growth * ahead, LARGEST_GROWTH))
         return least * min(goes_on, 1.0), most * max(goes_on, 1.0)
+
+    @cached_property
+    def _extremes(self) -> tuple[float, float]:
+        return float(self.runs.min()), float(self.runs.max())
+
+    @cached_property
+    def _growth(self) -> float:
+        """By how much the logarithm of the rows grows from run to run, where it did so all through; else 0."""
+        runs = np.maximum(self.runs, 1)
+        at = np.arange(len(runs))
+        if len(runs) < MIN_TREND_SLICES or np.ptp(runs) == 0 or abs(stats.spearmanr(at, runs).statistic) < TREND:
+            return 0.0
+        return float(np.polyfit(at, np.log(runs), 1)[0])
 
 
 def faults(

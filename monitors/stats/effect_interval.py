@@ -99,9 +99,8 @@ def rise_interval(rise: float, window: float, baseline: float) -> tuple[float, f
 
 def _noncentrality(x: Distances, k: Distances, p: float) -> Distances:
     """Return the non-centrality at which a chi-square of k degrees of freedom is at most x with probability p."""
-    far = x > NORMAL_FROM
     above = np.maximum(0.0, np.sqrt(x) - special.ndtri(p)) ** 2
-    out = np.where(far, np.maximum(0.0, above - (k - 1)), 0.0)
-    near = ~far & (special.chdtr(k, x) > p)
-    np.copyto(out, special.chndtrinc(np.where(near, x, 1.0), np.where(near, k, 1.0), p), where=near)
+    out = np.where(x > NORMAL_FROM, np.maximum(0.0, above - (k - 1)), 0.0)
+    near = (x <= NORMAL_FROM) & (special.chdtr(k, x) > p)
+    out[near] = special.chndtrinc(x[near], k[near], p)
     return out
