@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from functools import cached_property
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from monitors.finding import DriftEvidence, Finding, Stage, Verdict
+
+
+_NO_EVIDENCE = {"findings", "policy"}
+"""The fields that are made of what was counted."""
 
 
 class Report(BaseModel):
@@ -55,19 +61,28 @@ class Report(BaseModel):
         """What makes a window the same window when it is reported again."""
         return (self.model, self.version, self.segment, self.stage.value, self.window_start, self.window_end)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """sha256 of the report's canonical JSON: equal digests are equal reports, bit for bit."""
         return digest(self)
 
-    @property
+    @cached_property
     def evidence_digest(self) -> str:
         """sha256 of all but the findings: equal ones were counted alike, whatever was made of it.
 
         Predictions that came too late are counted too: a window that differs in these alone is another revision. So a
         recount in batch, which has each of them in its own slice, also withdraws the fault that told of their loss.
         """
-        return digest(self, exclude={"findings", "policy"})
+        return digest(self, exclude=_NO_EVIDENCE)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy, with the fields in *update*; of its digests it has those that are still its own."""
+        copied = super().model_copy(update=update, deep=deep)
+        if update:
+            copied.__dict__.pop("digest", None)
+            if not update.keys() <= _NO_EVIDENCE:
+                copied.__dict__.pop("evidence_digest", None)
+        return copied
 
     def drifted(self) -> tuple[Finding, ...]:
         """Return the findings that say drift."""

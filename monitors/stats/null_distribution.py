@@ -25,7 +25,7 @@ SMALLEST_SHARE = 1e-6
 """Shares below this are taken as this: they have no logarithm, or a row in none of the draws."""
 TAIL = 0.02
 """Level below which a quantile is extrapolated from the draws above this one: a level that many checks share is about
-1 in 10,000, where 10,000 draws have no quantile. Accuracy: see ``_upper_quantile``."""
+1 in 10,000, where 10,000 draws have no quantile. Accuracy: see ``upper_quantile``."""
 
 
 Array = Distances | float
@@ -140,7 +140,7 @@ def _draw(distance: Distance, shares: tuple[float, ...], n: int, m: int, level: 
     p = np.asarray(shares) / sum(shares)
     drawn = distance(rng.multinomial(m, p, DRAWS), rng.multinomial(n, p, DRAWS))
     squares = np.sort(drawn if _power(distance) == 1 else drawn**2)
-    return float(squares.mean()), float(squares.var()), _upper_quantile(squares, level)
+    return float(squares.mean()), float(squares.var()), upper_quantile(squares, level)
 
 
 def _power(distance: Distance) -> int:
@@ -149,7 +149,7 @@ def _power(distance: Distance) -> int:
     return next((spec.power for spec in DISTANCES if spec.function is function), 2)
 
 
-def _upper_quantile(squares: Distances, level: float) -> float:
+def upper_quantile(squares: Distances, level: float) -> float:
     """Return the quantile at ``1 - level`` of sorted draws; in the far tail by peaks over threshold.
 
     The excesses over the quantile at :data:`TAIL` are taken to be exponential, which is what a chi-square's tail tends

@@ -7,6 +7,7 @@ digests the row (:mod:`registry.audit_log.seals`). A row that was written past t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar
@@ -83,6 +84,13 @@ def insert(c: sa.Connection, table: sa.Table, **values: Any) -> Any:
     key = c.execute(table.insert().values(plain(values))).inserted_primary_key
     _note(c, table, [tuple(key or ())])
     return key[0]  # type: ignore[index]
+
+
+def insert_all(c: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert *rows*, which have values for the same columns, in as few statements as may be, and note their keys."""
+    if rows:
+        inserted = c.execute(table.insert().returning(*table.primary_key), [plain(row) for row in rows])
+        _note(c, table, [tuple(row) for row in inserted])
 
 
 def update(c: sa.Connection, table: sa.Table, *where: sa.ColumnElement[bool], **values: Any) -> int:

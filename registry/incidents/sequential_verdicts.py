@@ -37,12 +37,21 @@ Revisions = Mapping[str, Baseline]
 
 @dataclass(frozen=True, eq=False)
 class _SeriesState:
-    """The state of a series, on one *baseline* (its sha256), after the report *digest*, whose window ended at *end*."""
+    """The state of a series, on one *baseline* (its sha256), after the report *after*."""
 
     monitor: MonitorState
     baseline: str
-    end: datetime
-    digest: str
+    after: Report
+
+    @property
+    def end(self) -> datetime:
+        """The end of the report's window."""
+        return self.after.window_end
+
+    @property
+    def digest(self) -> str:
+        """The report's digest."""
+        return self.after.digest
 
 
 class SequentialVerdicts:
@@ -87,14 +96,18 @@ class SequentialVerdicts:
         with_duplicates = self._with_duplicate_findings(c, complete)
         for report in sorted(self._without_accepted_faults(c, with_duplicates), key=lambda r: r.window_end):
             series[report.model, report.version, report.segment, report.stage].append(report)
-        return [judged for key, new in series.items() for judged in self._judge_series(c, key, new)]
+        newest = self._newest(c, series)
+        return [judged for key, new in series.items() for judged in self._judge_series(c, key, new, newest.get(key))]
 
-    def _judge_series(self, c: sa.Connection, key: Series, new: list[Report]) -> list[Report]:
-        """Return the *new* reports of a series, by time, with verdicts, and the stored ones whose verdicts change."""
+    def _judge_series(self, c: sa.Connection, key: Series, new: list[Report], newest: str | None) -> list[Report]:
+        """Return the *new* reports of a series, by time, with verdicts, and the stored ones whose verdicts change.
+
+        *newest* is the digest of its newest stored report, as :meth:`_newest` returns it.
+        """
         revisions = self._revisions(c, *key[:2])
         if not revisions:
             return new
-        state = self._state_before(c, key, new[0].window_end)
+        state = self._state_before(key, new[0].window_end, newest)
         if state is not None:
             return self._judge_from(key, revisions, state, new)
         stored = {r.window_end: r for r in stored_series.stored(c, key)}
@@ -188,10 +201,20 @@ class SequentialVerdicts:
         digests = lookups.baseline_digests(c, model, version) if model in self._policies else ()
         return {digest: self._baseline(c, digest) for digest in digests}
 
-    def _state_before(self, c: sa.Connection, key: Series, end: datetime) -> _SeriesState | None:
+    def _newest(self, c: sa.Connection, series: Iterable[Series]) -> dict[Series, str]:
+        """Return the digest of the newest stored report of each series, where a state may be of it or of one before."""
+        oldest: dict[tuple[str, Stage], datetime] = {}
+        for key in series:
+            for state in self._states.get(key, ()):
+                of = key[0], key[3]
+                oldest[of] = min(oldest.get(of, state.end), state.end)
+        return {
+            key: digest for of, end in oldest.items() for key, digest in stored_series.newest_since(c, *of, end).items()
+        }
+
+    def _state_before(self, key: Series, end: datetime, newest: str | None) -> _SeriesState | None:
         """Return a state that the newest stored report left, if it is older than a window that ends at *end*."""
         states = [state for state in self._states.get(key, ()) if state.end < end]
-        newest = stored_series.newest(c, key) if states else None
         return next((state for state in states if state.digest == newest), None)
 
     def _judge_from(
@@ -212,7 +235,7 @@ class SequentialVerdicts:
             state, with_verdicts = monitor.judge(plan, state, report)
             judged.append(with_verdicts.model_copy(update={"policy": self._digest(report.model)}))
         assert state is not None  # there is a report
-        reached = _SeriesState(state, baseline, judged[-1].window_end, judged[-1].digest)
+        reached = _SeriesState(state, baseline, judged[-1])
         self._states[key] = (reached, start) if start else (reached,)
         return judged
 

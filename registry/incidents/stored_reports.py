@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -18,6 +19,10 @@ from registry.incidents import incident_rules
 
 _T = tables.window_reports.c
 _WINDOW = ("model", "version", "segment", "stage", "window_start", "window_end")
+WindowKey = tuple[str, str, str, str, datetime, datetime]
+"""What makes a window the same window: the columns of :data:`_WINDOW`."""
+WINDOWS_PER_STATEMENT = 100
+"""Windows that one statement asks for; SQLite takes 32,766 values, each other database more."""
 
 
 class StoredReport(NamedTuple):
@@ -33,10 +38,11 @@ class StoredReport(NamedTuple):
     verdicts: Mapping[Signal, Verdict]
 
 
-def is_known(c: sa.Connection, report: Report) -> bool:
-    """Return whether a revision of the report's window with the same counts is stored, whatever its findings are."""
-    same = _same_window(report) & (_T.evidence == report.evidence_digest)
-    return bool(c.scalar(sa.select(sa.exists().where(same))))
+def known(c: sa.Connection, reports: Iterable[Report]) -> frozenset[str]:
+    """Return the evidence digests of *reports* that a revision of their window is stored with, whatever it found."""
+    return frozenset(
+        row.evidence for some in _batches(reports) for row in c.execute(sa.select(_T.evidence).where(_is_any(some)))
+    )
 
 
 def unknown(c: sa.Connection, reports: Iterable[Report]) -> list[Report]:
@@ -44,7 +50,8 @@ def unknown(c: sa.Connection, reports: Iterable[Report]) -> list[Report]:
     once: dict[str, Report] = {}
     for report in reports:
         once.setdefault(report.evidence_digest, report)
-    return [r for r in once.values() if not is_known(c, r)]
+    stored = known(c, once.values())
+    return [report for evidence, report in once.items() if evidence not in stored]
 
 
 def newest_ends(c: sa.Connection, model: str, version: str) -> dict[Stage, datetime]:
@@ -60,39 +67,76 @@ def store(c: sa.Connection, reports: Iterable[Report], now: datetime) -> list[St
     One that equals the newest revision of its window, findings included, is left out.
     """
     ordered = sorted(reports, key=lambda r: (r.window_end, *r.key))
-    stored = [one for report in ordered if (one := _store(c, report, now))]
+    newest = _newest_revisions(c, ordered)
+    stored, rows = list[StoredReport](), dict[WindowKey, dict[str, Any]]()
+    for report in ordered:
+        before = newest.get(report.key)
+        if before is not None and before.digest == report.digest:
+            continue
+        if report.key in rows:  # the batch has two revisions of one window: the first has to be there to be followed
+            mapping.insert_all(c, tables.window_reports, list(rows.values()))
+            rows.clear()
+        if before is not None:
+            mapping.update(c, tables.window_reports, _is_any([report]), _T.latest, latest=False)
+        one = _revision(report, before)
+        newest[report.key] = _Revision(one.digest, one.revision, one.verdicts)
+        rows[report.key] = _row(one, now)
+        stored.append(one)
+    mapping.insert_all(c, tables.window_reports, list(rows.values()))
     _log(c, stored, now)
     return stored
 
 
-def _store(c: sa.Connection, report: Report, now: datetime) -> StoredReport | None:
-    """Store *report* as the newest revision of its window; None if the newest is just the same, findings included."""
-    window, digest, verdicts = _same_window(report), report.digest, incident_rules.signal_verdicts(report)
-    newest = c.execute(sa.select(_T.digest, _T.revision, _T.signals).where(window, _T.latest)).one_or_none()
-    if newest is not None and newest.digest == digest:
-        return None
-    revision = 1 + (newest.revision if newest else 0)
-    if newest is not None:
-        mapping.update(c, tables.window_reports, window, _T.latest, latest=False)
-    mapping.insert(
-        c,
-        tables.window_reports,
+class _Revision(NamedTuple):
+    """The newest revision of a window as it is stored."""
+
+    digest: str
+    revision: int
+    verdicts: Mapping[Signal, Verdict]
+
+
+def _newest_revisions(c: sa.Connection, reports: Iterable[Report]) -> dict[WindowKey, _Revision]:
+    """Return the newest revision of the windows of *reports* that are stored."""
+    columns = [*(_T[name] for name in _WINDOW), _T.digest, _T.revision, _T.signals]
+    found = {}
+    for some in _batches(reports):
+        for row in c.execute(sa.select(*columns).where(_is_any(some), _T.latest)):
+            verdicts = {Signal(s): Verdict(v) for s, v in row.signals.items()}
+            found[tuple(row)[: len(_WINDOW)]] = _Revision(row.digest, row.revision, verdicts)
+    return found
+
+
+def _revision(report: Report, before: _Revision | None) -> StoredReport:
+    verdicts, revision = incident_rules.signal_verdicts(report), 1 + (before.revision if before else 0)
+    return StoredReport(report, report.digest, revision, before.verdicts if before else None, verdicts)
+
+
+def _row(one: StoredReport, now: datetime) -> dict[str, Any]:
+    """Return the columns of a report, which is the newest revision of its window."""
+    report = one.report
+    return {
         **report.model_dump(include={*_WINDOW, "rows"}),
-        verdict=report.verdict,
-        digest=digest,
-        revision=revision,
-        latest=True,
-        evidence=report.evidence_digest,
-        signals={signal.value: verdict.value for signal, verdict in verdicts.items()},
-        report=report.model_dump(mode="json"),
-        created_at=now,
-    )
-    before = {Signal(s): Verdict(v) for s, v in newest.signals.items()} if newest else None
-    return StoredReport(report, digest, revision, before, verdicts)
+        "verdict": report.verdict,
+        "digest": one.digest,
+        "revision": one.revision,
+        "latest": True,
+        "evidence": report.evidence_digest,
+        "signals": {signal.value: verdict.value for signal, verdict in one.verdicts.items()},
+        "report": report.model_dump(mode="json"),
+        "created_at": now,
+    }
 
 
-def _same_window(report: Report) -> sa.ColumnElement[bool]:
-    return sa.and_(*(_T[name] == value for name, value in zip(_WINDOW, report.key, strict=True)))
+def _batches(reports: Iterable[Report]) -> Iterator[list[Report]]:
+    """Yield *reports* in as many parts as statements need: each window has six values in one."""
+    remaining = iter(reports)
+    while some := list(itertools.islice(remaining, WINDOWS_PER_STATEMENT)):
+        yield some
+
+
+def _is_any(reports: Iterable[Report]) -> sa.ColumnElement[bool]:
+    """Return the condition that a row is of the window of one of *reports*."""
+    return sa.tuple_(*(_T[name] for name in _WINDOW)).in_([report.key for report in reports])
 
 
 def _log(c: sa.Connection, stored: Iterable[StoredReport], now: datetime) -> None:

@@ -15,6 +15,15 @@ Series = tuple[str, str, str, Stage]
 _T = tables.window_reports.c
 
 
+_NEWEST_SINCE = (
+    sa.select(_T.version, _T.segment, _T.digest)
+    .where(_T.model == sa.bindparam("model"), _T.stage == sa.bindparam("stage"), _T.latest)
+    .where(_T.window_end >= sa.bindparam("since"))
+    .order_by(_T.window_end)
+)
+"""Made once, as each batch asks for it."""
+
+
 def _of(key: Series) -> sa.ColumnElement[bool]:
     model, version, segment, stage = key
     mine = (_T.model == model) & (_T.version == version) & (_T.segment == segment)
@@ -39,9 +48,13 @@ def input_rows(c: sa.Connection, report: Report) -> int:
     return c.scalar(sa.select(_T.rows).where(mine, _T.window_end == report.window_end)) or 0
 
 
-def newest(c: sa.Connection, key: Series) -> str | None:
-    """Return the digest of the newest stored report of a series, None before the first."""
-    return c.scalar(sa.select(_T.digest).where(_of(key)).order_by(_T.window_end.desc()).limit(1))
+def newest_since(c: sa.Connection, model: str, stage: Stage, since: datetime) -> dict[Series, str]:
+    """Return the digest of the newest stored report of each series of a model's stage with a window that ends then.
+
+    Series whose newest window ended before *since* are left out.
+    """
+    rows = c.execute(_NEWEST_SINCE, {"model": model, "stage": stage.value, "since": since})
+    return {(model, row.version, row.segment, stage): row.digest for row in rows}
 
 
 def stored(c: sa.Connection, key: Series) -> list[Report]:
