@@ -1,4 +1,4 @@
-"""Time and memory of judging windows: `python -m benchmarks.judging [--features 25] [--segments 100] [--models 1]`.
+"""Time and memory of judging windows: `python -m benchmarks.judging [--features 25] [--segments 100] [--write]`.
 
 What a replay and a monitor do with each window once it is counted: findings by the window alone
 (:func:`.window_verdict.judge`), then verdicts over time (:func:`.monitor.judge`). Every segment has rows of its own
@@ -9,16 +9,21 @@ its monitoring plan, and draws nulls; later ones are what a judge's rate is. See
 from __future__ import annotations
 
 import argparse
+import json
 import resource
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import judging_page
+from benchmarks.judging_page import Cost
 from features.schema import PREDICTION, EventSchema, FeatureKind, Task
 from features.window import Windows, from_ms
 from monitors.baseline.baseline import Baseline, Slice
@@ -42,16 +47,6 @@ class Model:
 
     baseline: Baseline
     counts: Mapping[str, Mapping[str, Counts]]
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Processor seconds of the *first* windows, of *later* ones, and how many of these; *peak* memory in MiB."""
-
-    first: float
-    later: float
-    windows: int
-    peak: float
 
 
 def model(features: int, segments: int, slices: int, seed: int) -> Model:
@@ -134,12 +129,20 @@ def measured(models: int, features: int, segments: int, windows: int) -> Cost:
 
 
 def main() -> None:
-    """Measure and print the table."""
+    """Measure and print one case, or all of the page, each in a process of its own, and write it."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default in (("features", 25), ("segments", 100), ("models", 1), ("windows", 10)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--write", action="store_true", help="measure all cases, and write docs/statistics/judging.md")
     args = parser.parse_args()
+    if args.write:
+        judging_page.PAGE.write_text(judging_page.page([(case, _in_process(case)) for case in judging_page.CASES]))
+        return
     cost = measured(args.models, args.features, args.segments, args.windows)
+    if args.json:
+        print(json.dumps(asdict(cost)))
+        return
     series = args.models * args.segments
     table = Table("what", "figure", box=None, title=f"{args.models} models, {args.features:,} features, "
                   f"{args.segments:,} segments, {REFERENCE} reference slices, windows of {WINDOW}")  # fmt: skip
@@ -148,6 +151,16 @@ def main() -> None:
     table.add_row("windows a second of processor time", f"{cost.windows / cost.later:,.0f}")
     table.add_row("peak memory", f"{cost.peak:,.0f} MiB")
     Console().print(table)
+
+
+def _in_process(case: judging_page.Case) -> Cost:
+    """Return what a case costs, in a process of its own, whose peak of memory is the case's."""
+    numbers = [f"--{name}={number}" for name, number in asdict(case).items()]
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks.judging", "--json", *numbers], check=True, capture_output=True, text=True
+    )
+    print(case, run.stdout, end="", flush=True)
+    return Cost(**json.loads(run.stdout))
 
 
 if __name__ == "__main__":

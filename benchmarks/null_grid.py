@@ -1,6 +1,6 @@
-"""Null draws shared on a grid of sizes and shares, against draws at the sizes themselves: `python -m benchmarks.null_grid`.
+"""Null draws shared on a grid of sizes and shares, against draws of its own: `python -m benchmarks.null_grid`.
 
-A line at 1 in 100 that is drawn at sizes and shares nearby and rescaled (:mod:`monitors.stats.null_distribution`) should
+A line that is drawn at sizes and shares nearby and rescaled (:mod:`monitors.stats.null_distribution`) should
 be exceeded no more often than one that is drawn for each window anew. Both are held against the same new draws at the
 sizes and shares themselves: windows of 30 to 20,000 rows, baselines 3 to 100 times as long, 2 to 30 cells from equal
 shares to a power law of 3. Seeded.
@@ -43,7 +43,9 @@ def worlds(rng: np.random.Generator, number: int) -> list[World]:
         n = int(np.exp(rng.uniform(np.log(30), np.log(20_000))))
         weights = np.arange(1, rng.integers(2, 31) + 1) ** -rng.uniform(0, 3)
         m = int(n * np.exp(rng.uniform(np.log(3), np.log(100))))
-        out.append(World(n, m, null_distribution.smoothed_shares(np.rint(weights / weights.sum() * m).astype(np.int64))))
+        out.append(
+            World(n, m, null_distribution.smoothed_shares(np.rint(weights / weights.sum() * m).astype(np.int64)))
+        )
     return out
 
 
@@ -74,7 +76,12 @@ def main() -> None:
             table.add_row(f"{level:g}", name, mean, f"{np.quantile(of, 0.95):.2f}")
         ratio = rates[:, 0] - rates[:, 1]
         half = 1.96 * ratio.std(ddof=1) / np.sqrt(number)
-        table.add_row(f"{level:g}", "difference", f"{ratio.mean():+.3f} ({ratio.mean() - half:+.3f}-{ratio.mean() + half:+.3f})", "")
+        table.add_row(
+            f"{level:g}",
+            "difference",
+            f"{ratio.mean():+.3f} ({ratio.mean() - half:+.3f}-{ratio.mean() + half:+.3f})",
+            "",
+        )
     Console().print(table)
 
 

@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from monitors.finding import DriftEvidence, Finding, Stage, Verdict
 
-
 _NO_EVIDENCE = {"findings", "policy"}
 """The fields that are made of what was counted."""
 

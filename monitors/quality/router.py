@@ -29,23 +29,24 @@ from monitors.quality import (
     value_faults,
     value_reference,
     volume,
+    window_halves,
 )
 from monitors.quality.fault import Fault, FaultKind
 from monitors.quality.router_reference import RouterReference
 from monitors.stats.bins import Counts, NumericBins
+from monitors.stats.stacked_counts import CountsByVariable
 
-Cells = Mapping[str, Sequence[int] | Counts]
 MIN_PLATEAU_ROWS = 10
 """Values of a plateau below which it is not judged: it is the newest part of a window, which has more."""
 
 
 def route(  # noqa: PLR0913 - a window and the parts of it that are known
     reference: RouterReference,
-    window: Cells,
+    window: CountsByVariable,
     policy: MonitorPolicy,
     level: float,
     *,
-    newest: Cells | None = None,
+    newest: CountsByVariable | None = None,
     recent: Mapping[str, Counts] | None = None,
     rows: volume.FeedCounts | None = None,
 ) -> tuple[Fault, ...]:
@@ -68,7 +69,7 @@ def route(  # noqa: PLR0913 - a window and the parts of it that are known
         Counts of the window's newest slice.
     recent
         Consecutive slices by variable, (slices, cells), newest last: the window's, and better some before it. They
-        distinguish a step from a ramp if they reach back to before it. By default :func:`halves`.
+        distinguish a step from a ramp if they reach back to before it. By default :func:`.window_halves.halves`.
     rows
         How the window's records arrived.
     """
@@ -80,7 +81,7 @@ def route(  # noqa: PLR0913 - a window and the parts of it that are known
         )
     last = reference.cells.flat(newest)
     stepping = frozenset(recent or reference.step_screen.steps(flat - last, last) & window.keys() & newest.keys())
-    recent = recent or halves(window, newest)
+    recent = recent or window_halves.halves(window, newest)
     whole = _faults(_RoutedWindow(reference, flat, policy, recent, stepping, rows), level / 2)
     latest = _faults(
         _RoutedWindow(reference.slice, last, policy, recent, stepping, rows.newest or volume.FeedCounts()),
@@ -89,35 +90,7 @@ def route(  # noqa: PLR0913 - a window and the parts of it that are known
     return fault_selection.ordered(fault_selection.joined(whole, latest))
 
 
-def halves(window: Cells, newest: Cells) -> Mapping[str, Counts]:
-    """Return a window as two slices: all but its newest, and that one. It is the least that *recent* needs.
-
-    Of each variable when it is asked for, as few are.
-
-    >>> halves({"x": [5, 3]}, {"x": [1, 3]})["x"].tolist()
-    [[4, 0], [1, 3]]
-    """
-    return _Halves(window, newest)
-
-
-class _Halves(Mapping[str, Counts]):
-    """The halves of a window by variable."""
-
-    def __init__(self, window: Cells, newest: Cells) -> None:
-        self._window, self._newest = window, newest
-
-    def __getitem__(self, name: str) -> Counts:
-        last = np.asarray(self._newest[name])
-        return np.array([np.asarray(self._window[name]) - last, last])
-
-    def __iter__(self) -> Iterator[str]:
-        return (name for name in self._newest if name in self._window)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-def findings(faults: Sequence[Fault], reference: RouterReference, window: Cells) -> dict[str, Finding]:
+def findings(faults: Sequence[Fault], reference: RouterReference, window: CountsByVariable) -> dict[str, Finding]:
     """Return one quality finding for each variable with faults; faults of the rows have the variable ``*``.
 
     Parameters
@@ -147,7 +120,7 @@ def findings(faults: Sequence[Fault], reference: RouterReference, window: Cells)
 
 @dataclass(frozen=True)
 class _RoutedWindow:
-    """One window with its reference, as :func:`route` has it; *stepping* are the numbers that may stand on a plateau."""
+    """One window with its reference, as :func:`route` has it; *stepping* are numbers that may stand on a plateau."""
 
     reference: RouterReference
     flat: Counts

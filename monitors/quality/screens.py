@@ -48,7 +48,7 @@ class ValueScreen:
         *flat* is what :meth:`.StackedCells.flat` returned.
         """
         shares = self._shares.counts(flat)
-        rise = {name: policy.max_missing_increase for name in shares} | {"far_out_of_range": policy.max_out_of_range}
+        rise = dict.fromkeys(shares, policy.max_missing_increase) | {"far_out_of_range": policy.max_out_of_range}
         (missing, rows), (infinite, _) = shares["missing"], shares["non_finite"]
         values = rows - missing - infinite
         suspicious = (values > 0) & (flat[self.cells.body].max(axis=1) == values)

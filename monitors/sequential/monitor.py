@@ -200,11 +200,10 @@ class _GroupUpdate:
         if driver:
             return DriftState(self.start)
         over = before.windows_over + 1 if finding.effect > finding.threshold else 0
-        fallen_back = over >= self.plan.window and low > self.group.min_effect and self._violation(variable)
+        fallen_back = (
+            over >= self.plan.window and low > self.group.min_effect and self.group.panel.violation_by_name[variable]
+        )
         return DriftState(self.start, guaranteed=False) if fallen_back else DriftState(windows_over=over)
-
-    def _violation(self, variable: str) -> str:
-        return self.group.panel.violation_by_name[variable]
 
     def _with_verdict(self, finding: Finding, state: DriftState, contribution: float, weight: float) -> Finding:
         """Return the finding on a variable of this *weight* with its sequential verdict.
@@ -212,7 +211,7 @@ class _GroupUpdate:
         A window that drifts by itself is not drift over time before the evidence says so: steady, or not enough
         evidence where there is no guarantee.
         """
-        violation, verdict = self._violation(finding.variable), finding.verdict
+        violation, verdict = self.group.panel.violation_by_name[finding.variable], finding.verdict
         if state.drift_since is not None:
             verdict = Verdict.DRIFT
         elif verdict is Verdict.DRIFT:

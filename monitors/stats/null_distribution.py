@@ -106,10 +106,8 @@ def at_sizes(distance: Distance, shares: tuple[float, ...], *, n: int, m: int, l
     return NullDistribution(mean * stretch, variance * stretch**2, quantile)
 
 
-def drawn(
-    distance: Distance, shares: tuple[float, ...], *, n: int, m: int, level: float
-) -> tuple[float, float, float]:
-    """Return mean, variance and upper quantile of the squared distance at *shares* to the half octave, by simulation.
+def drawn(distance: Distance, shares: tuple[float, ...], *, n: int, m: int, level: float) -> tuple[float, float, float]:
+    r"""Return mean, variance and upper quantile of the squared distance at *shares* to the half octave, by simulation.
 
     Parameters as of :func:`at_sizes`, with sizes that are :func:`half_octave`\ s. Cached, and the same in each process.
     """

@@ -99,7 +99,7 @@ class StackedWindows:
         return null_distribution.half_octave(np.maximum(self.rows, 1))
 
     def _drawn(self, size: int, wanted: Flags) -> Distances:
-        """Return the draws at a window size, (3, variables): mean, variance and quantile; NaN where none were wanted."""
+        """Return the draws at a window size, (3, variables): mean, variance and quantile; NaN of those not wanted."""
         table = self._draws.setdefault(size, np.full((3, len(self.variables)), np.nan))
         for row in np.flatnonzero(wanted & np.isnan(table[0])):
             v, m = self.variables[row], int(self._near_rows[row])

@@ -224,7 +224,7 @@ def reference_windows(slices: Counts, cells: list[int], *, length: int, level: f
 
 
 def rows_needed(sampling: float, n: int, rows: int, effect: float) -> tuple[int, int]:
-    """Return as :meth:`ReferenceWindows.rows_needed`, where sampling alone exceeds *sampling* at *n* and *rows* rows."""
+    """Return as :meth:`ReferenceWindows.rows_needed`, where sampling alone reaches *sampling* at *n*, *rows*."""
     unit = (sampling / effect) ** 2 / (1 / n + 1 / rows)
     if not unit:
         return 1, 1

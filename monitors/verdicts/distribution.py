@@ -8,7 +8,7 @@ suffice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -17,14 +17,12 @@ import numpy as np
 
 from monitors.config import MonitorPolicy
 from monitors.finding import Finding, Signal, Verdict
-from monitors.quality.stacked_shares import StackedShares
 from monitors.stats import distance, distance_interval, null_distribution, threshold
 from monitors.stats.between_windows import MIN_SLICES, NOT_ESTIMATED
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 from monitors.stats.distance import Distances
-from monitors.stats.stacked_counts import CountsByVariable, StackedCells
-from monitors.stats.stacked_distances import StackedDistances
-from monitors.stats.stacked_windows import Flags, StackedWindows
+from monitors.stats.stacked_windows import Flags
+from monitors.verdicts.stacked_variables import StackedSample, stacked_reference
 
 METRIC = "js_distance_log2"
 """The distance that the verdict rests on; the others of :data:`.DISTANCES` are shown beside it."""
@@ -76,74 +74,6 @@ class Asked(NamedTuple):
 
     signal: Signal
     withheld: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class StackedReference:
-    """What the variables of a window are compared with, all at once.
-
-    Parameters
-    ----------
-    bins
-        The frozen bins of every variable, by name, those of numbers first.
-    windows
-        Their reference windows, in the order of *bins*.
-    """
-
-    bins: Mapping[str, NumericBins | CategoricalBins]
-    windows: StackedWindows
-
-    @cached_property
-    def cells(self) -> StackedCells:
-        """Where their cells are."""
-        return StackedCells(self.bins)
-
-    @cached_property
-    def distances(self) -> StackedDistances:
-        """What is measured."""
-        return StackedDistances(tuple(self.bins.values()), self.windows.totals)
-
-    @cached_property
-    def shares(self) -> StackedShares:
-        """Their shares of missing values and the like."""
-        return StackedShares(self.cells)
-
-
-def stacked_reference(
-    bins: Mapping[str, NumericBins | CategoricalBins], windows: Mapping[str, threshold.ReferenceWindows]
-) -> StackedReference:
-    """Return the reference of all variables from that of each."""
-    ordered = {name: bins[name] for name in sorted(bins, key=lambda name: bins[name].kind != "numeric")}
-    return StackedReference(ordered, StackedWindows([windows[name] for name in ordered]))
-
-
-@dataclass(frozen=True, eq=False)
-class StackedSample:
-    """The counts of one window, of all variables of a *reference*; one that is absent from *counts* has no rows."""
-
-    reference: StackedReference
-    counts: CountsByVariable
-
-    @cached_property
-    def flat(self) -> Counts:
-        """The counts of all variables one after the other: see :meth:`.StackedCells.flat`."""
-        return self.reference.cells.flat(self.counts)
-
-    @cached_property
-    def compared(self) -> Counts:
-        """The counts of the cells that distances compare, (variables, cells), padded with empty cells."""
-        return np.asarray(self.flat[self.reference.cells.compared])
-
-    @cached_property
-    def rows(self) -> Counts:
-        """Number of values that are compared, (variables,)."""
-        return np.asarray(self.compared.sum(axis=1))
-
-    @property
-    def sizes(self) -> Iterator[tuple[str, int, int]]:
-        """Each variable with its values in the window and in the baseline."""
-        windows = self.reference.windows
-        return zip(self.reference.bins, self.rows.tolist(), windows.rows.tolist(), strict=True)
 
 
 def finding(

@@ -23,7 +23,8 @@ from monitors.quality import arrivals, router_reference
 from monitors.stats import threshold
 from monitors.stats.bins import CategoricalBins, NumericBins
 from monitors.verdicts import estimated_performance, performance
-from monitors.verdicts.distribution import WINDOW_LEVEL, StackedReference, stacked_reference
+from monitors.verdicts.distribution import WINDOW_LEVEL
+from monitors.verdicts.stacked_variables import StackedReference, stacked_reference
 
 
 @dataclass(frozen=True)

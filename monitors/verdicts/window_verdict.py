@@ -24,6 +24,7 @@ from monitors.quality.fault import Fault
 from monitors.stats.bins import Counts
 from monitors.verdicts import distribution, estimated_performance, performance
 from monitors.verdicts.distribution import WINDOW_LEVEL
+from monitors.verdicts.stacked_variables import StackedSample
 from monitors.verdicts.window_reference import WindowReference, usual_slices, window_reference
 
 Accepted = frozenset[tuple[str, str]]
@@ -215,7 +216,7 @@ _SIGNALS = {PREDICTION: Signal.PREDICTION, LABEL: Signal.LABEL, MULTIVARIATE: Si
 
 def _drift(window: _Window, withheld: Mapping[str, str]) -> dict[str, Finding]:
     """Return the findings on the distributions of all variables; *withheld* is why one must not be judged, or ""."""
-    sample = distribution.StackedSample(window.reference.stacked, window.counts)
+    sample = StackedSample(window.reference.stacked, window.counts)
     asked = [
         distribution.Asked(_SIGNALS.get(name, Signal.FEATURE), withheld[name] or _too_few(window, n, base))
         for name, n, base in sample.sizes

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -20,7 +18,7 @@ from monitors.finding import Stage
 from monitors.quality import duplicates
 from monitors.report import Report, digest
 from monitors.sequential import monitor
-from monitors.sequential.monitoring_plan import MonitoringPlan, MonitorState
+from monitors.sequential.monitoring_plan import MonitoringPlan
 from monitors.verdicts import accepted_faults
 from monitors.verdicts.plan import monitoring_plan
 from monitors.verdicts.window_verdict import Accepted
@@ -28,30 +26,12 @@ from registry import acceptances, lookups
 from registry.connection import Registry
 from registry.database import mapping, tables
 from registry.incidents import missing_windows, stored_series
+from registry.incidents.series_states import SeriesState, SeriesStates
 from registry.incidents.stored_series import Series
 from registry.records import Champion
 
 Revisions = Mapping[str, Baseline]
 """The baselines of a version by their sha256, oldest first."""
-
-
-@dataclass(frozen=True, eq=False)
-class _SeriesState:
-    """The state of a series, on one *baseline* (its sha256), after the report *after*."""
-
-    monitor: MonitorState
-    baseline: str
-    after: Report
-
-    @property
-    def end(self) -> datetime:
-        """The end of the report's window."""
-        return self.after.window_end
-
-    @property
-    def digest(self) -> str:
-        """The report's digest."""
-        return self.after.digest
 
 
 class SequentialVerdicts:
@@ -64,7 +44,7 @@ class SequentialVerdicts:
         self._policies = policies
         self._baselines: dict[str, Baseline] = {}
         self._plans: dict[tuple[Series, str], MonitoringPlan] = {}
-        self._states: dict[Series, tuple[_SeriesState, ...]] = {}
+        self._states = SeriesStates()
         self._feeds: dict[str, missing_windows.WatchedFeed] = {}
 
     def judge(
@@ -96,18 +76,18 @@ class SequentialVerdicts:
         with_duplicates = self._with_duplicate_findings(c, complete)
         for report in sorted(self._without_accepted_faults(c, with_duplicates), key=lambda r: r.window_end):
             series[report.model, report.version, report.segment, report.stage].append(report)
-        newest = self._newest(c, series)
+        newest = self._states.newest(c, series)
         return [judged for key, new in series.items() for judged in self._judge_series(c, key, new, newest.get(key))]
 
     def _judge_series(self, c: sa.Connection, key: Series, new: list[Report], newest: str | None) -> list[Report]:
         """Return the *new* reports of a series, by time, with verdicts, and the stored ones whose verdicts change.
 
-        *newest* is the digest of its newest stored report, as :meth:`_newest` returns it.
+        *newest* is the digest of its newest stored report, as :meth:`.SeriesStates.newest` returns it.
         """
         revisions = self._revisions(c, *key[:2])
         if not revisions:
             return new
-        state = self._state_before(key, new[0].window_end, newest)
+        state = self._states.before(key, new[0].window_end, newest)
         if state is not None:
             return self._judge_from(key, revisions, state, new)
         stored = {r.window_end: r for r in stored_series.stored(c, key)}
@@ -201,24 +181,8 @@ class SequentialVerdicts:
         digests = lookups.baseline_digests(c, model, version) if model in self._policies else ()
         return {digest: self._baseline(c, digest) for digest in digests}
 
-    def _newest(self, c: sa.Connection, series: Iterable[Series]) -> dict[Series, str]:
-        """Return the digest of the newest stored report of each series, where a state may be of it or of one before."""
-        oldest: dict[tuple[str, Stage], datetime] = {}
-        for key in series:
-            for state in self._states.get(key, ()):
-                of = key[0], key[3]
-                oldest[of] = min(oldest.get(of, state.end), state.end)
-        return {
-            key: digest for of, end in oldest.items() for key, digest in stored_series.newest_since(c, *of, end).items()
-        }
-
-    def _state_before(self, key: Series, end: datetime, newest: str | None) -> _SeriesState | None:
-        """Return a state that the newest stored report left, if it is older than a window that ends at *end*."""
-        states = [state for state in self._states.get(key, ()) if state.end < end]
-        return next((state for state in states if state.digest == newest), None)
-
     def _judge_from(
-        self, key: Series, revisions: Revisions, start: _SeriesState | None, reports: list[Report]
+        self, key: Series, revisions: Revisions, start: SeriesState | None, reports: list[Report]
     ) -> list[Report]:
         """Judge *reports*, in order, from the state *start* on, or from the beginning, and remember both ends.
 
@@ -235,8 +199,8 @@ class SequentialVerdicts:
             state, with_verdicts = monitor.judge(plan, state, report)
             judged.append(with_verdicts.model_copy(update={"policy": self._digest(report.model)}))
         assert state is not None  # there is a report
-        reached = _SeriesState(state, baseline, judged[-1])
-        self._states[key] = (reached, start) if start else (reached,)
+        reached = SeriesState(state, baseline, judged[-1])
+        self._states.remember(key, reached, start)
         return judged
 
     def _plan(self, key: Series, digest: str, baseline: Baseline) -> MonitoringPlan:

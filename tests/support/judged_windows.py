@@ -55,7 +55,8 @@ def _report(baseline: Baseline, policy: MonitorPolicy, segment: str, of: dict[st
     window = {v: c[end - WINDOW : end].sum(axis=0).tolist() for v, c in of.items()}
     newest = {v: c[end - 1].tolist() for v, c in of.items()}
     findings = window_verdict.judge(baseline, policy, stage=Stage.INPUTS, segment=segment, window_slices=WINDOW,
-                                    start_ms=start, counts=window, newest=newest, slices_with_events=WINDOW)  # fmt: skip
+                                    start_ms=start, counts=window, newest=newest,
+                                    slices_with_events=WINDOW)  # fmt: skip
     return Report(
         model="m", version="v1", segment=segment, stage=Stage.INPUTS, window_start=from_ms(start),
         window_end=from_ms(end * DAY), baseline="", rows=sum(window[PREDICTION]), counts=window, newest_slice=newest,
