@@ -48,14 +48,15 @@ class TimedRegistry(Registry):
         self.open_for += time.process_time() - began
 
 
-def other_writer(url: str, artifacts: Path, stop: Event, waits: Connection) -> None:
-    """Write rows until *stop* is set, and send how long each took, in seconds."""
+def other_writer(url: str, artifacts: Path, ready: Event, stop: Event, waits: Connection) -> None:
+    """Write rows until *stop* is set, say when it is *ready*, and send how long each took, in seconds."""
     took, now = [], judging.from_ms(0)
     with Registry.open(url, artifacts) as registry:
         while not stop.is_set():
             began = time.perf_counter()
-            operations.add_model(registry, model=f"other{len(took)}", task="binary", now=now)
+            operations.add_model(registry, model=f"other{time.time_ns()}", task="binary", now=now)
             took.append(time.perf_counter() - began)
+            ready.set()
             time.sleep(PAUSE)
     waits.send(took)
 
@@ -64,9 +65,10 @@ def other_writer(url: str, artifacts: Path, stop: Event, waits: Connection) -> N
 def writing(url: str, artifacts: Path, took: list[float]) -> Iterator[None]:
     """Have another process write meanwhile; how long each of its writes took is added to *took*."""
     context = multiprocessing.get_context("spawn")
-    stop, (here, there) = context.Event(), context.Pipe(duplex=False)
-    process = context.Process(target=other_writer, args=(url, artifacts, stop, there))
+    ready, stop, (here, there) = context.Event(), context.Event(), context.Pipe(duplex=False)
+    process = context.Process(target=other_writer, args=(url, artifacts, ready, stop, there))
     process.start()
+    ready.wait()
     yield
     stop.set()
     took += here.recv()
@@ -99,12 +101,12 @@ def main() -> None:
             store(batches[0])  # makes the plans
             with writing(url, artifacts, alone):
                 time.sleep(3)
-            registry.open_for, began = 0.0, time.process_time()
+            registry.open_for = 0.0
             with writing(url, artifacts, beside):
-                time.sleep(1.5)  # until it has started
+                began = time.process_time()
                 for batch in batches[1:]:
                     store(batch)
-            cpu, windows = time.process_time() - began, args.windows * args.segments
+                cpu, windows = time.process_time() - began, args.windows * args.segments
             locked = registry.open_for
     table = Table("what", "figure", box=None)
     table.add_row("decoded, judged over time and stored", f"{1000 * cpu / windows:,.2f} ms a window")
