@@ -69,8 +69,8 @@ class VariableCounts:
         return int(self.compared.sum())
 
 
-class Asked(NamedTuple):
-    """What is asked of a variable: its signal, and why it must not be judged ("" if it may be)."""
+class Monitored(NamedTuple):
+    """A variable that is judged: its signal, and why it must not be judged ("" if it may be)."""
 
     signal: Signal
     withheld: str = ""
@@ -82,11 +82,11 @@ def finding(
     """Return the finding on the distribution of one variable in one window: see :func:`findings`."""
     reference = stacked_reference({variable: sample.bins}, {variable: sample.reference})
     window = StackedSample(reference, {variable: sample.cells})
-    return findings(window, [Asked(signal, withheld)], policy, note=note)[variable]
+    return findings(window, [Monitored(signal, withheld)], policy, note=note)[variable]
 
 
 def findings(
-    sample: StackedSample, asked: Sequence[Asked], policy: MonitorPolicy, *, note: str = ""
+    sample: StackedSample, monitored: Sequence[Monitored], policy: MonitorPolicy, *, note: str = ""
 ) -> dict[str, Finding]:
     """Return the findings on the distributions of the variables of one window, by name.
 
@@ -94,17 +94,17 @@ def findings(
     ----------
     sample
         The window's counts, with what they are compared with.
-    asked
+    monitored
         The variables in the order of the reference. One that is withheld has metrics, but neither effect nor threshold.
     policy
         Its *min_effect* is used.
     note
         Added to the reason of a verdict.
     """
-    figures = _Figures.of(sample, np.array([not one.withheld for one in asked], bool))
+    figures = _Figures.of(sample, np.array([not one.withheld for one in monitored], bool))
     metrics = figures.metrics
     out = {}
-    for row, (one, (name, n, base)) in enumerate(zip(asked, sample.sizes, strict=True)):
+    for row, (one, (name, n, base)) in enumerate(zip(monitored, sample.sizes, strict=True)):
         judgement: dict[str, Any] = {"window_verdict": Verdict.NOT_ENOUGH, "reason": one.withheld}
         if not one.withheld:
             judgement = _judgement(figures, row, (n, base), metrics[row], policy.min_effect)

@@ -217,11 +217,11 @@ _SIGNALS = {PREDICTION: Signal.PREDICTION, LABEL: Signal.LABEL, MULTIVARIATE: Si
 def _drift(window: _Window, withheld: Mapping[str, str]) -> dict[str, Finding]:
     """Return the findings on the distributions of all variables; *withheld* is why one must not be judged, or ""."""
     sample = StackedSample(window.reference.stacked, window.counts)
-    asked = [
-        distribution.Asked(_SIGNALS.get(name, Signal.FEATURE), withheld[name] or _too_few(window, n, base))
+    monitored = [
+        distribution.Monitored(_SIGNALS.get(name, Signal.FEATURE), withheld[name] or _too_few(window, n, base))
         for name, n, base in sample.sizes
     ]
-    return distribution.findings(sample, asked, window.policy, note=window.note)
+    return distribution.findings(sample, monitored, window.policy, note=window.note)
 
 
 def _too_few(window: _Window, n: int, base: int) -> str:

@@ -199,7 +199,7 @@ class SequentialVerdicts:
             state, with_verdicts = monitor.judge(plan, state, report)
             judged.append(with_verdicts.model_copy(update={"policy": self._digest(report.model)}))
         assert state is not None  # there is a report
-        reached = SeriesState(state, baseline, judged[-1])
+        reached = SeriesState(state, baseline, judged[-1].window_end, judged[-1].digest)
         self._states.remember(key, reached, start)
         return judged
 

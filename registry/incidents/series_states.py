@@ -9,7 +9,6 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from monitors.finding import Stage
-from monitors.report import Report
 from monitors.sequential.monitoring_plan import MonitorState
 from registry.incidents import stored_series
 from registry.incidents.stored_series import Series
@@ -17,21 +16,12 @@ from registry.incidents.stored_series import Series
 
 @dataclass(frozen=True, eq=False)
 class SeriesState:
-    """The state of a series, on one *baseline* (its sha256), after the report *after*."""
+    """The state of a series, on one *baseline* (its sha256), after the report *digest*, whose window ended at *end*."""
 
     monitor: MonitorState
     baseline: str
-    after: Report
-
-    @property
-    def end(self) -> datetime:
-        """The end of the report's window."""
-        return self.after.window_end
-
-    @property
-    def digest(self) -> str:
-        """The report's digest."""
-        return self.after.digest
+    end: datetime
+    digest: str
 
 
 class SeriesStates:

@@ -38,7 +38,7 @@ class StoredReport(NamedTuple):
     verdicts: Mapping[Signal, Verdict]
 
 
-def known(c: sa.Connection, reports: Iterable[Report]) -> frozenset[str]:
+def stored_evidence(c: sa.Connection, reports: Iterable[Report]) -> frozenset[str]:
     """Return the evidence digests of *reports* that a revision of their window is stored with, whatever it found."""
     return frozenset(
         row.evidence for some in _batches(reports) for row in c.execute(sa.select(_T.evidence).where(_is_any(some)))
@@ -50,7 +50,7 @@ def unknown(c: sa.Connection, reports: Iterable[Report]) -> list[Report]:
     once: dict[str, Report] = {}
     for report in reports:
         once.setdefault(report.evidence_digest, report)
-    stored = known(c, once.values())
+    stored = stored_evidence(c, once.values())
     return [report for evidence, report in once.items() if evidence not in stored]
 
 

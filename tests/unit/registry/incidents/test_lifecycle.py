@@ -371,7 +371,7 @@ def test_the_same_counts_are_known_whatever_was_made_of_them(reg: Registry) -> N
     put(reg, judged, make.window(1, n=130))
     with reg.read() as c:
         asked = (report, judged, make.window(2))
-        known = stored_reports.known(c, asked)
+        known = stored_reports.stored_evidence(c, asked)
         assert [True, True, False] == [r.evidence_digest in known for r in asked]
     before = make.everything(reg)
     assert (0, 0, 2) == put(reg, report, report)[:3]
