@@ -13,7 +13,7 @@ from scipy import special
 Shares = npt.NDArray[np.float64]
 
 
-def shares(counts: npt.NDArray[np.integer], pseudo: Shares | None = None) -> Shares:
+def shares(counts: npt.NDArray[np.int64], pseudo: Shares | None = None) -> Shares:
     """Return the share of each cell, (..., cells), of *counts* with *pseudo* counts added; NaN where there are none."""
     rows = counts.sum(axis=-1, keepdims=True)
     if pseudo is None:
