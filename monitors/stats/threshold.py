@@ -153,7 +153,7 @@ class ReferenceWindows:
         """Return the threshold for a window of *n* rows; window and baseline need one row at least."""
         chance = self.chance(n)
         sampling = float(chance.quantile)
-        inflated = sampling * math.sqrt(chance.inflation(self.excess, self.level))
+        inflated = sampling * math.sqrt(float(chance.inflation(self.excess, self.level)))
         return Threshold(max(inflated, self.unexplained_max), sampling, self.unexplained_max)
 
     def rows_needed(self, n: int, effect: float) -> tuple[int, int]:

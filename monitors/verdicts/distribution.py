@@ -179,7 +179,7 @@ def sampling_thresholds(sample: VariableCounts, level: float = WINDOW_LEVEL) -> 
         name: null_distribution.at_sizes(measure, shares, n=n, m=m, level=level)
         for name, measure in _metrics(sample.bins).items()
     }
-    return threshold.figures({name: null.quantile for name, null in nulls.items()})
+    return threshold.figures({name: float(null.quantile) for name, null in nulls.items()})
 
 
 def _window_verdict(effect: float, line: float, at_size: threshold.Threshold, min_effect: float) -> Verdict:

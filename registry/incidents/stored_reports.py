@@ -98,12 +98,13 @@ class _Revision(NamedTuple):
 def _newest_revisions(c: sa.Connection, reports: Iterable[Report]) -> dict[WindowKey, _Revision]:
     """Return the newest revision of the windows of *reports* that are stored."""
     columns = [*(_T[name] for name in _WINDOW), _T.digest, _T.revision, _T.signals]
-    found = {}
+    newest: dict[WindowKey, _Revision] = {}
     for some in _batches(reports):
         for row in c.execute(sa.select(*columns).where(_is_any(some), _T.latest)):
             verdicts = {Signal(s): Verdict(v) for s, v in row.signals.items()}
-            found[tuple(row)[: len(_WINDOW)]] = _Revision(row.digest, row.revision, verdicts)
-    return found
+            window = row.model, row.version, row.segment, row.stage, row.window_start, row.window_end
+            newest[window] = _Revision(row.digest, row.revision, verdicts)
+    return newest
 
 
 def _revision(report: Report, before: _Revision | None) -> StoredReport:
