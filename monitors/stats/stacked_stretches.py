@@ -58,8 +58,9 @@ class StackedStretches:
         variance, sampling, growth = moments.variance(row_variance, self._lengths, self.window)
         left = np.where(runs > 0, (sampling + variance) * stretch, np.inf)
         longer = left[-1] < CLEARLY_LESS * left[0]
-        best = [np.where(longer, of[-1], of[0]) for of in (variance, rows, growth, stretch, self._lengths * (runs > 0))]
-        return StackedVariance(*best[:4], best[4])
+        variance, rows, growth, stretch = (np.where(longer, of[-1], of[0]) for of in (variance, rows, growth, stretch))
+        lengths = self._lengths * (runs > 0)
+        return StackedVariance(variance, rows, growth, stretch, np.where(longer, lengths[-1], lengths[0]))
 
     @cached_property
     def _lengths(self) -> npt.NDArray[np.int64]:
