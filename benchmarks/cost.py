@@ -39,7 +39,7 @@ def main() -> None:
         watched.log_evidence(state)
         state = watched.update_calibration(state, drifting=np.zeros(len(names), bool), reset=np.zeros(len(names), bool))
     judging = (time.perf_counter() - began) / asked.slices
-    memory = state.calibration_scores.nbytes + state.level.nbytes + state.log_m.nbytes
+    memory = state.calibration_scores.nbytes + state.level.nbytes + state.detectors.nbytes
     total = slices.sum(axis=0)
     began = time.perf_counter()
     for counts in later:

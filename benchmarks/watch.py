@@ -1,7 +1,7 @@
 """Leeway on one stream: baseline, evidence slice by slice, and alarms for any number of variables.
 
-Evidence that was never reset is worked out once, by the panels that ship; how a panel's alarms reset it follows from
-that. So one stream of many features is as many panels of one, and some panels of twenty.
+P-values do not depend on what a panel's alarms reset, and are worked out once, by the panels that ship; detectors run on
+them. So one stream of many features is as many panels of one, and some panels of twenty.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from features.window import Windows, from_ms
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
 from monitors.finding import Signal, Stage
+from monitors.sequential import edetector
 from monitors.sequential.monitoring_plan import BudgetGroup
 from monitors.stats import held_out
 from monitors.stats.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_numeric
@@ -37,14 +38,16 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What one panel saw of its *variables* (numbers of features): the bets *e* (looks, variables, bets) paid.
+    """What one panel saw of its *variables* (numbers of features): p-values *p* (looks, variables, scores).
 
-    A look is at *stride* slices together.
+    A look is at *stride* slices together, after as many of a *reference*; of evidence, *retention* is kept.
     """
 
     variables: npt.NDArray[np.int64]
     stride: int
-    e: npt.NDArray[Any]
+    p: npt.NDArray[Any]
+    reference: int
+    retention: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,27 +163,25 @@ def evidence(seen: Counted, size: int, step: int = 1) -> list[Evidence]:
 
 
 def _evidence(group: BudgetGroup, seen: Counted) -> Evidence:
-    paid, at = _paid(seen, group.stride), [int(v[1:]) for v in group.panel.names]
-    return Evidence(np.array(at), group.stride, paid[:, at] * np.float32(group.panel.retention))
+    p, at = _ranked(seen, group.stride), [int(v[1:]) for v in group.panel.names]
+    return Evidence(np.array(at), group.stride, p[:, at], group.panel.slices, group.panel.retention)
 
 
 @lru_cache(maxsize=8)
-def _paid(seen: Counted, stride: int) -> npt.NDArray[np.float32]:
-    """Return what the bets of all features paid, (looks, features, bets), before evidence is lost from look to look."""
+def _ranked(seen: Counted, stride: int) -> npt.NDArray[np.float32]:
+    """Return the p-values of all features, (looks, features, scores), each slice having joined those before it."""
     names = [f"x{i}" for i in range(len(seen.baseline.events.features))]
     everything = plan.feature_panel(seen.baseline, names, stride)
     starts, merged = _merged({v: seen.later[v] for v in names}, seen.first, stride)
     state = everything.initial_state()
-    fresh, known = state.log_m, len(state.calibration_scores)
-    bag = np.concatenate([state.calibration_scores, np.empty((len(starts), *state.calibration_scores.shape[1:]))])
-    e = np.empty((len(starts), len(names), fresh[0].size), np.float32)
+    known, shape = len(state.calibration_scores), state.calibration_scores.shape[1:]
+    bag = np.concatenate([state.calibration_scores, np.empty((len(starts), *shape))])
+    out = np.empty((len(starts), *shape), np.float32)
     for k, at in enumerate(starts):
-        state = everything.observe(
-            replace(state, calibration_scores=bag[: known + k], log_m=fresh), at, {v: c[k] for v, c in merged.items()}
-        )
+        state = replace(state, calibration_scores=bag[: known + k])
+        state, out[k] = everything.ranked(state, at, {v: c[k] for v, c in merged.items()})
         bag[known + k] = state.latest
-        e[k] = np.exp(state.log_m).reshape(len(names), -1)
-    return e / np.float32(everything.retention)
+    return out
 
 
 def _merged(later: dict[str, Counts], first: int, stride: int) -> tuple[list[int], dict[str, Counts]]:
@@ -213,9 +214,12 @@ def alarms(
 def _fired(
     part: Evidence, panel: npt.NDArray[np.int64], panels: int, size: int, needed: float
 ) -> Iterator[npt.NDArray[np.bool_]]:
-    m = np.zeros(part.e.shape[1:])
-    for e in part.e:
-        m = e * (m + 1)
-        fired = np.bincount(panel, weights=m.mean(axis=1), minlength=panels) >= needed * size
+    scores = part.p.shape[2]
+    m = np.zeros((*part.p.shape[1:], edetector.BETS))
+    for k, p in enumerate(part.p):
+        m = edetector.step(m, p.astype(float), part.reference, part.reference + k, retention=part.retention,
+                           lines=np.array(needed * size * scores))  # fmt: skip
+        of_variables = edetector.evidence(m).mean(axis=1)
+        fired = np.bincount(panel, weights=of_variables, minlength=panels) >= needed * size
         m[fired[panel]] = 0
         yield fired

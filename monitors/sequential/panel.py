@@ -30,7 +30,7 @@ in bursts, which broke the guarantee up to fifty times over (docs/statistics.md,
 NO_SLOW_MEMORY = 0.07
 """Slow memory (:attr:`.exchangeability.Exchangeability.slow_memory`) that costs no evidence: as little as the test
 leaves open for twenty variables of 60 slices. More is not worth mentioning beside what whitening leaves anyway."""
-EVIDENCE_LOSS = 0.4
+EVIDENCE_LOSS = 1.0
 """Nats of evidence that are taken away each slice, for each unit of slow memory above that, times the root of the
 number of variables: it is the largest of them that raises an alarm. A level that wanders unseen feeds evidence a little
 in every slice; a change that matters brings more than it loses. One variable of 60 slices keeps .87 to .97 of its
@@ -51,15 +51,15 @@ class PanelState:
         Scores of the reference's slices and of steady ones since, (slices, variables, scores); NaN does not count.
     level
         The seasonally adjusted series of the last slice, (variables, series).
-    log_m
-        The log of every e-detector, (variables, scores, bets).
+    detectors
+        Every e-detector, (variables, scores, bets).
     latest
         Scores of the newest slice, (variables, scores), which :meth:`Panel.update_calibration` adds to the others.
     """
 
     calibration_scores: Distances
     level: Distances
-    log_m: Distances
+    detectors: Distances
     latest: Distances | None = None
 
 
@@ -83,6 +83,9 @@ class Panel:
         For every variable why its slices are not exchangeable, so that there is no guarantee; "" where they are.
     retention
         The part of its evidence that a variable keeps from slice to slice, 0 to 1: see :data:`EVIDENCE_LOSS`.
+    lines
+        The evidence at which each variable raises an alarm by itself, (variables,); None where that is not known. What
+        goes beyond it would be lost, and is paid out beforehand.
     """
 
     measure: ScoreFunction
@@ -92,6 +95,7 @@ class Panel:
     scale: Distances
     violations: tuple[str, ...]
     retention: float = 1.0
+    lines: Distances | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -122,7 +126,7 @@ class Panel:
     def initial_state(self) -> PanelState:
         """Return the state after the reference's slices, before any other."""
         calibration_scores = self.measure.directed(self.residuals)
-        empty = np.full((*calibration_scores.shape[1:], len(edetector.STAKES)), -np.inf)
+        empty = np.zeros((*calibration_scores.shape[1:], edetector.BETS))
         return PanelState(calibration_scores, np.full(self.residuals.shape[1:], np.nan), empty)
 
     def observe(self, state: PanelState, start: int, newest: SliceCounts) -> PanelState:
@@ -131,14 +135,26 @@ class Panel:
         The slice is not among the calibration scores yet. The detectors of a variable without rows in it stay as they
         are; that is also how a variable with a data quality fault is left out.
         """
+        ranked, p = self.ranked(state, start, newest)
+        detectors = edetector.step(
+            state.detectors,
+            p,
+            self.slices,
+            len(state.calibration_scores),
+            retention=self.retention,
+            lines=None if self.lines is None else self.lines[:, None] * p.shape[1],
+        )
+        return replace(ranked, detectors=detectors)
+
+    def ranked(self, state: PanelState, start: int, newest: SliceCounts) -> tuple[PanelState, Distances]:
+        """Return the state with the slice seen but not bet on, and its p-values, (variables, scores).
+
+        A p-value is NaN where the variable has no rows, and where nothing is bet on the score.
+        """
         level = self.whitener.season.level(start, self.measure.scores(newest))
         scores = self.measure.directed(self.whitener.residual(level, state.level) / self.scale)
-        p = np.where(
-            self.bets, edetector.p_values(scores, state.calibration_scores, self._ties(start, scores.shape)), np.nan
-        )
-        log_e = edetector.log_bets(p, self.slices) + math.log(self.retention)
-        log_m = edetector.step(state.log_m, log_e, ~np.isnan(p)[..., None])
-        return replace(state, level=level, log_m=log_m, latest=scores)
+        p = edetector.p_values(scores, state.calibration_scores, self._ties(start, scores.shape))
+        return replace(state, level=level, latest=scores), np.where(self.bets, p, np.nan)
 
     def _ties(self, start: int, shape: tuple[int, ...]) -> Distances:
         """Return the random numbers that break ties, (variables, scores): the same whatever the variables' order."""
@@ -161,9 +177,9 @@ class Panel:
         reset
             Variables whose e-detectors start at 0 again, (variables,).
         """
-        log_m = np.where(reset[:, None, None], -np.inf, state.log_m)
+        detectors = np.where(reset[:, None, None], 0.0, state.detectors)
         if state.latest is None:
-            return replace(state, log_m=log_m)
+            return replace(state, detectors=detectors)
         joining = np.where(drifting[:, None], np.nan, state.latest)[None]
         full = len(state.calibration_scores) >= max(self.slices, MAX_CALIBRATION_SLICES)
         later = (
@@ -171,11 +187,13 @@ class Panel:
             if full and len(state.calibration_scores) > self.slices
             else state.calibration_scores[self.slices :]
         )
-        return PanelState(np.concatenate([state.calibration_scores[: self.slices], later, joining]), state.level, log_m)
+        return PanelState(
+            np.concatenate([state.calibration_scores[: self.slices], later, joining]), state.level, detectors
+        )
 
     def log_evidence(self, state: PanelState) -> Distances:
-        """Return the log of every variable's e-detector, the mean over its scores and bets, (variables,)."""
-        return edetector.log_mean(state.log_m, axis=(1, 2))
+        """Return the log of every variable's e-detector, the mean over its scores, (variables,)."""
+        return edetector.log_evidence(state.detectors)
 
 
 def fit(

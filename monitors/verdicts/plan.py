@@ -193,4 +193,6 @@ def _group(baseline: Baseline, policy: MonitorPolicy, segment: str, signal: Sign
     budget_share = budget_shares.share(baseline, signal, segment) * float(weights.sum())
     least = policy.min_loss_increase if SPECS[signal].of_loss else policy.min_effect
     evidence_required = policy.false_alarms.slices(windows.slide * stride) / budget_share
-    return BudgetGroup(signal, fitted, stride, budget_share, weights / weights.sum(), evidence_required, least)
+    weights = weights / weights.sum()
+    fitted = replace(fitted, lines=evidence_required / weights)
+    return BudgetGroup(signal, fitted, stride, budget_share, weights, evidence_required, least)

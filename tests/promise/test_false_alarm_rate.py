@@ -16,7 +16,7 @@ from benchmarks import chain, memory, peers, streams, vocabularies, wandering, w
 from benchmarks.streams import Stream
 from features.schema import FeatureKind
 from monitors.compat import evidently, nannyml
-from monitors.sequential import edetector, whitening
+from monitors.sequential import whitening
 from monitors.sequential.seasonality import Keys
 from monitors.sequential.whitening import Whitener
 from monitors.stats.distance import Distances
@@ -167,9 +167,9 @@ def test_chi_square_taken_for_exact_breaks_it() -> None:
     """Nor does it pass a method that takes rows for all there is to chance: chi-square's p-values on wobbling means."""
     stream = drawn("means wobble by .1 sd", 5000)
     total, now = stream.counts[:REFERENCE].sum(axis=0), stream.counts[REFERENCE:]
-    e = np.exp(edetector.log_bets(_p_values(total, now), REFERENCE))
-    part = watch.Evidence(np.arange(e.shape[1]), 1, e)
-    hits, _ = watch.alarms([part], e.shape[1], e.shape[1] // PANELS, BUDGET)
+    p = _p_values(total, now)[..., None]
+    part = watch.Evidence(np.arange(p.shape[1]), 1, p, REFERENCE)
+    hits, _ = watch.alarms([part], p.shape[1], p.shape[1] // PANELS, BUDGET)
 
     assert hits.sum() > 2 * allowed(PANELS)
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import permutations
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from monitors.sequential import edetector
+from monitors.sequential import aged_bets, edetector
+from monitors.stats.distance import Distances
 
 SCORES = st.lists(st.integers(-3, 3), min_size=2, max_size=30)
 
@@ -66,40 +71,139 @@ def test_what_is_not_there_has_no_rank() -> None:
     assert [0.0] * 5 == edetector.log_bets(p, 60)[0].tolist()
 
 
-@given(st.lists(st.floats(0.1, 40), min_size=1, max_size=20))
-def test_a_detector_is_the_sum_over_all_starts(values: list[float]) -> None:
+@pytest.mark.parametrize(("reference", "ranked_among"), [(20, 20), (59, 60), (60, 93), (200, 500)])
+def test_all_bets_pay_one_on_average(reference: int, ranked_among: int) -> None:
+    """Over uniform p-values; and the smaller the p-value, the more is paid."""
+    borders, table = edetector.payoffs(reference, ranked_among)
+
+    assert np.ones(edetector.BETS) == pytest.approx(np.diff(borders) @ table, abs=1e-12)
+    assert np.diff(table, axis=0).max() < 1e-9
+    assert edetector.WEIGHTS[:5].sum() + edetector.WEIGHTS[5 :: len(aged_bets.AGES)].sum() == pytest.approx(1)
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=12))
+def test_a_detector_is_the_sum_over_all_starts(ranks: list[int]) -> None:
     """``M`` is the sum over every moment at which a change may have begun of the product of bets since."""
-    log_m = np.array(-np.inf)
-    for e in values:
-        log_m = edetector.step(log_m, np.log(e), np.array(True))
+    p = (np.array(ranks) - 0.5) / 20
+    m, paid = np.zeros(edetector.BETS), np.exp(edetector.log_bets(p, 20))
+    for value in p:
+        m = edetector.step(m, np.array(value), 20, 20)
 
-    assert sum(np.prod(values[k:]) for k in range(len(values))) == pytest.approx(float(np.exp(log_m)))
+    assert sum(np.prod(paid[k:], axis=0) for k in range(len(paid))) == pytest.approx(m[:5])
 
 
-@given(st.floats(0, 1e6))
-def test_a_detector_grows_by_one_on_average(m: float) -> None:
-    """Under uniform p-values the next ``M`` is ``M + 1`` in the mean: so it takes A slices to reach A."""
-    with np.errstate(divide="ignore"):
-        log_m = np.log(np.full((60, 5), m))
-    after = edetector.step(log_m, edetector.log_bets((np.arange(60) + 0.5) / 60, 59), np.ones((60, 1), bool))
+@given(st.floats(0, 300), st.integers(0, 6), st.floats(0.5, 1), st.sampled_from([20, 60, 200]))
+def test_a_detector_grows_by_one_on_average(m: float, age: int, retention: float, reference: int) -> None:
+    """Under uniform p-values the next ``M`` is ``M + 1`` in the mean, whatever the line is: so the line A takes A slices.
 
-    assert np.full(5, m + 1) == pytest.approx(np.exp(after).mean(axis=0))
+    Of evidence that is lost from slice to slice, that much less.
+    """
+    before = np.zeros(edetector.BETS)
+    before[[0, 5 + age]] = m
+    borders, table = edetector.payoffs(reference, reference)
+    p = ((borders[1:] + borders[:-1]) / 2)[:, None]
+    for line in (None, np.array(20.0), np.array(400.0)):
+        after = edetector.step(np.tile(before, (len(p), 1, 1)), p, reference, reference,
+                               retention=retention, lines=line)  # fmt: skip
+        paid = np.diff(borders) @ edetector.evidence(after)[:, 0]
+
+        assert retention * (before @ edetector.WEIGHTS + 1) == pytest.approx(paid)
+
+
+@given(st.floats(0, 300), st.floats(5, 400))
+def test_a_detector_that_reaches_the_line_stops_there(m: float, line: float) -> None:
+    """What is beyond would be lost with the alarm; below the line, each p-value pays at least what it did."""
+    p = np.linspace(0.001, 1, 50)
+    before = np.full((50, edetector.BETS), m / edetector.WEIGHTS.sum())
+    plain, paid = (edetector.evidence(edetector.step(before, p, 60, 60, lines=of)) for of in (None, np.array(line)))
+    exceeded = edetector.evidence(before[0]) + 1 >= line
+
+    assert exceeded or paid.max() <= line * (1 + 1e-6)
+    assert (paid >= np.minimum(plain, line) * (1 - 1e-9)).all()
+
+
+@pytest.mark.parametrize("reference", [2, 3, 4])
+def test_over_all_orders_a_detector_is_as_large_as_the_time(reference: int) -> None:
+    """Exactly: over all orders of six values, ranks are uniform given those before, and M after k slices is k.
+
+    With what a step is in the mean (above) that is all that the guarantee of one score rests on.
+    """
+    orders, ranks, total = list(permutations(range(6))), Counter[tuple[int, ...]](), np.zeros(6 - reference)
+    for order in orders:
+        values, m, seen = np.array(order), np.zeros(edetector.BETS), list[int]()
+        for k in range(reference, 6):
+            seen.append(int((values[:k] > values[k]).sum()))
+            m = _on_average(m, seen[-1], reference, k)
+            total[k - reference] += edetector.evidence(m) / len(orders)
+        ranks[tuple(seen)] += 1
+
+    assert len(set(ranks.values())) == 1
+    assert len(ranks) == np.prod(np.arange(reference + 1, 7))
+    assert np.arange(1, 7 - reference) == pytest.approx(total)
+
+
+def _on_average(m: Distances, further: int, reference: int, size: int) -> Distances:
+    """Return the next detectors in the mean over ties: a p-value is uniform between two multiples of 1 / (size + 1)."""
+    borders, _ = edetector.payoffs(reference, size)
+    low, high = further / (size + 1), (further + 1) / (size + 1)
+    width = np.diff(np.clip(borders, low, high)) * (size + 1)
+    after = edetector.step(np.tile(m, (len(width), 1)), (borders[1:] + borders[:-1]) / 2, reference, size)
+    return np.asarray(width @ after)
+
+
+@pytest.mark.parametrize(("line", "retention"), [(30.0, 1.0), (100.0, 1.0), (100.0, 0.9)])
+def test_one_score_alarms_as_often_as_is_allowed(line: float, retention: float) -> None:
+    """Simulated, 250 times 120 slices after 30: once in A slices and no more; hardly less where no evidence is lost."""
+    rng = np.random.default_rng(2)
+    scores, m, alarms = rng.standard_normal((150, 250)), np.zeros((250, edetector.BETS)), 0
+    for k in range(30, 150):
+        p = edetector.p_values(scores[k], scores[:k], rng.random(250))
+        m = edetector.step(m, p, 30, k, retention=retention, lines=np.array(line))
+        fired = edetector.evidence(m) >= line
+        alarms += int(fired.sum())
+        m[fired] = 0
+    allowed = 250 * 120 / line
+
+    assert alarms <= stats.poisson.ppf(0.999, allowed)
+    assert alarms >= 0.7 * allowed or retention < 1
 
 
 def test_a_detector_that_saw_nothing_stays() -> None:
     """Where no slice was seen, neither the bet nor the 1 is added."""
-    assert [0.5, float(np.log(2 * np.e))] == pytest.approx(
-        edetector.step(np.array([0.5, 0.0]), np.array([1.0, 1.0]), np.array([False, True]))
-    )
+    before = np.ones((2, edetector.BETS))
+    after = edetector.step(before, np.array([np.nan, 0.5]), 60, 60, lines=np.array(2.0))
+
+    assert (before[0] == after[0]).all()
+    assert (before[1] != after[1]).any()
 
 
-def test_a_mean_of_detectors_minds_no_order() -> None:
-    """The log of the mean of ``M`` over one axis or several, zeros among them."""
-    m = np.random.default_rng(1).lognormal(size=(3, 4, 5))
-    m[0, 0] = 0
-    with np.errstate(divide="ignore"):
-        log_m = np.log(m)
+def test_a_detector_that_is_left_alone_stays_a_number() -> None:
+    """It stops growing far beyond every requirement."""
+    m = np.zeros(edetector.BETS)
+    for k in range(200):
+        m = edetector.step(m, np.array(1e-4), 60, 60 + k)
 
-    assert np.log(m.mean(axis=(1, 2))) == pytest.approx(edetector.log_mean(log_m, axis=(1, 2)))
-    assert edetector.log_mean(log_m, axis=(1, 2)) == pytest.approx(edetector.log_mean(log_m[:, ::-1], axis=(2, 1)))
-    assert np.log(m.mean(axis=2)[0, 1:]) == pytest.approx(edetector.log_mean(log_m, axis=2)[0, 1:])
+    assert m.max() == edetector.LARGEST
+    assert np.isfinite(edetector.log_evidence(m[None]))
+
+
+def test_an_old_change_is_known_by_ranks_that_a_new_one_is_not() -> None:
+    """The third slice in a row that is the furthest, or among the three furthest, of all pays what it did at first."""
+    paid = np.zeros(edetector.BETS), np.zeros(edetector.BETS)
+    for k in range(6):
+        paid = tuple(
+            edetector.step(m, np.array(p), 60, 60 + k)
+            for m, p in zip(paid, (0.5 / (61 + k), (k + 0.5) / (61 + k)), strict=True)
+        )  # type: ignore[assignment]
+    first, last = (edetector.evidence(m * (np.arange(edetector.BETS) >= 5)) for m in paid)
+
+    assert first == pytest.approx(last, rel=0.5)
+    assert last > 1e6
+
+
+def test_evidence_is_the_mean_over_scores_of_weighted_bets() -> None:
+    """Before any slice its log is -inf."""
+    m = np.zeros((2, 5, edetector.BETS))
+    m[0, :, 0] = 10
+
+    assert [edetector.WEIGHTS[0] * 10, 0] == pytest.approx(np.exp(edetector.log_evidence(m)))
