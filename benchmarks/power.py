@@ -22,7 +22,20 @@ from scipy import stats
 from benchmarks import by_record, changes, trial, tuned
 from benchmarks.changes import AFTER, ROWS, Floats
 from benchmarks.families import FAMILIES, STILL, Family
-from benchmarks.trial import BUDGET, BY_ROW, COLUMNS, FINELY, LOSSES, NULLS, ORACLE, PANELS, PLAIN, WOBBLING, Lines
+from benchmarks.trial import (
+    BUDGET,
+    BY_ROW,
+    COLUMNS,
+    EARLIER,
+    FINELY,
+    LOSSES,
+    NULLS,
+    ORACLE,
+    PANELS,
+    PLAIN,
+    WOBBLING,
+    Lines,
+)
 
 PAGE = Path(__file__).parent.parent / "docs" / "statistics" / "power.md"
 Found = Mapping[str, Sequence[float]]
@@ -135,6 +148,7 @@ def _rate(found: Sequence[float]) -> str:
 
 IN_FEATURES = {
     PANELS[0]: "Leeway",
+    EARLIER[0]: "bets on tails alone",
     FINELY: f"Leeway, slices of {ROWS // trial.FINE} rows",
     COLUMNS[0]: "Evidently, any column",
     COLUMNS[1]: "Evidently, half of the columns",
@@ -144,13 +158,14 @@ IN_FEATURES = {
 }
 IN_LOSSES = {
     PANELS[1]: "Leeway, loss",
+    EARLIER[1]: "bets on tails alone",
     PANELS[2]: "Leeway, loss or features",
     LOSSES[0]: "NannyML, error",
     **{m: f"{m}, errors" for m in BY_ROW},
     ORACLE: ORACLE,
 }
 IN_COLUMNS = {m: IN_FEATURES[m] for m in (PANELS[0], *COLUMNS)}
-RATED = (PANELS[0], FINELY, *PANELS[1:], *COLUMNS, *LOSSES, *BY_ROW)
+RATED = (PANELS[0], EARLIER[0], FINELY, *PANELS[1:], EARLIER[1], *COLUMNS, *LOSSES, *BY_ROW)
 
 
 def report(plan: Plan) -> str:

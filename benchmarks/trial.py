@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from unittest import mock
 
 import numpy as np
 
 from benchmarks import changes, concepts, tuned
 from benchmarks.changes import AFTER, REFERENCE, ROWS, Concepts, Floats, Ints, Rng, Rows, World
 from benchmarks.tuned import Line
-from monitors.sequential import panel, seasonality, slice_scores
+from monitors.sequential import edetector, panel, seasonality, slice_scores
 from monitors.stats import threshold
 from monitors.stats.bins import freeze_numeric
 from monitors.verdicts import loss_scores
@@ -31,6 +33,7 @@ PANELS, COLUMNS, LOSSES = (
     ("NannyML, metric",),
 )
 BY_ROW = ("ADWIN", "KSWIN", "Page-Hinkley")
+EARLIER = "Leeway's bets on tails alone, features", "Leeway's bets on tails alone, loss"
 FINELY, ORACLE = "Leeway, shorter slices", "oracle CUSUM"
 Schedule = Callable[[Rng], Concepts]
 NULLS: Mapping[str, Callable[[], World]] = {
@@ -56,15 +59,41 @@ def stream(world: World, schedule: Schedule, rng: Rng) -> Rows:
     return world.rows(rng, np.concatenate([np.zeros((REFERENCE, ROWS), np.int64), schedule(rng)]))
 
 
-def evidence(measure: slice_scores.ScoreFunction, later: Sequence[slice_scores.SliceCounts], name: str) -> Floats:
-    """Return the log of a panel's evidence after each later slice, its variables weighing the same, never reset."""
+@contextmanager
+def earlier() -> Iterator[None]:
+    """Within this, bets are as they were: on tails alone, whatever a change's age, and less is lost for memory."""
+    tails = np.where(np.arange(edetector.BETS) < len(edetector.STAKES), 1 / len(edetector.STAKES), 0.0)
+    with mock.patch.object(edetector, "WEIGHTS", tails), mock.patch.multiple(panel, EVIDENCE_LOSS=0.4, MEMORY_LOSS=0.0):
+        yield
+
+
+def evidence(
+    measure: slice_scores.ScoreFunction, later: Sequence[slice_scores.SliceCounts], name: str, lines: Sequence[float]
+) -> list[Floats]:
+    """Return the log of a panel's evidence after each later slice, for each of the *lines* that it may have to reach.
+
+    The last is what it was with earlier bets. Variables weigh the same, and nothing is reset.
+    """
     known = len(measure.reference)
-    fitted = panel.fit(measure, [SLIDE * k for k in range(known)], SLIDE, name)
-    state, out = fitted.initial_state(), []
-    never = np.zeros(len(fitted.names), bool)
+    starts = [SLIDE * k for k in range(known)]
+    fitted = panel.fit(measure, starts, SLIDE, name)
+    never, state, ranks = np.zeros(len(fitted.names), bool), fitted.initial_state(), []
     for k, newest in enumerate(later, known):
-        state = fitted.update_calibration(fitted.observe(state, SLIDE * k, newest), drifting=never, reset=never)
-        out.append(np.logaddexp.reduce(fitted.log_evidence(state)) - math.log(len(never)))
+        state, p = fitted.ranked(state, SLIDE * k, newest)
+        state = fitted.update_calibration(state, drifting=never, reset=never)
+        ranks.append(p)
+    out = [_paid(ranks, known, fitted.retention, line) for line in lines]
+    with earlier():
+        return [*out, _paid(ranks, known, panel.fit(measure, starts, SLIDE, name).retention, None)]
+
+
+def _paid(ranks: Sequence[Floats], known: int, retention: Floats, line: float | None) -> Floats:
+    """Return the log of the evidence that p-values bring, (slices,); with None for a *line* it may go beyond it."""
+    m, out = np.zeros((*ranks[0].shape, edetector.BETS)), []
+    lines = None if line is None else np.array(line * ranks[0].size)
+    for k, p in enumerate(ranks, known):
+        m = edetector.step(m, p, known, k, retention=retention[:, None], lines=lines)
+        out.append(np.logaddexp.reduce(edetector.log_evidence(m)) - math.log(len(m)))
     return np.array(out)
 
 
@@ -85,37 +114,44 @@ def _bins(values: Floats, total: Floats, few: bool) -> tuple[Floats, tuple[int, 
     return (cell[:, None] == np.arange(bins.cells)).astype(np.float64), tuple(threshold.compared(bins))
 
 
-def features_path(null: str, counts: Ints, parts: int = 1) -> Floats:
-    """Return the evidence of Leeway's feature panel in each slice; its budget is kept where slices come in *parts*."""
+def features_paths(null: str, counts: Ints, lines: Sequence[float] = (BUDGET,), parts: int = 1) -> list[Floats]:
+    """Return the evidence of Leeway's feature panel in each slice, by line, and with earlier bets.
+
+    Its budget is kept where slices come in *parts*.
+    """
     known = REFERENCE * parts
     binned = {str(i): (counts[:, i] @ onto).astype(np.int64) for i, (onto, _) in enumerate(_binning(null))}
     kept = {str(i): cells for i, (_, cells) in enumerate(_binning(null))}
     measure = slice_scores.share_scores({name: n[:known] for name, n in binned.items()}, kept)
-    found = evidence(measure, [{v: n[k] for v, n in binned.items()} for k in range(known, len(counts))], null)
-    return np.asarray(found.reshape(-1, parts).max(axis=1) - math.log(parts))
+    later = [{v: n[k] for v, n in binned.items()} for k in range(known, len(counts))]
+    found = evidence(measure, later, null, [line * parts for line in lines])
+    return [path.reshape(-1, parts).max(axis=1) - math.log(parts) for path in found]
 
 
 def finely(world: World, schedule: Schedule, rng: Rng) -> Floats:
     """Return the evidence of Leeway's feature panel where it is shown a fifth of a slice at a time."""
     concepts = np.concatenate([none(rng), schedule(rng)]).reshape(-1, ROWS // FINE)
-    return features_path(PLAIN, world.rows(rng, concepts).counts, FINE)
+    return features_paths(PLAIN, world.rows(rng, concepts).counts, parts=FINE)[0]
 
 
-def loss_path(rows: Rows) -> Floats:
-    """Return the evidence of Leeway's performance panel."""
+def loss_paths(rows: Rows, lines: Sequence[float]) -> list[Floats]:
+    """Return the evidence of Leeway's performance panel, by line, and with earlier bets."""
     assert rows.series is not None  # the world is labelled
     x = rows.series
     moments = np.stack([np.full(x.shape[::2], x.shape[1]), x.sum(axis=1), (x**2).sum(axis=1)], axis=-1)
     measure = loss_scores.MeanScores("loss", lambda newest: np.asarray(newest["moments"]), moments[:REFERENCE])
-    return evidence(measure, [{"moments": m} for m in moments[REFERENCE:]], "loss")  # type: ignore[dict-item]
+    return evidence(measure, [{"moments": m} for m in moments[REFERENCE:]], "loss", lines)  # type: ignore[dict-item]
 
 
 def windows(null: str, world: World, rows: Rows) -> dict[str, Floats]:
     """Return the paths of the methods that look at slices."""
     far = tuned.evidently(rows.counts, world.values, REFERENCE)
     above = tuned.nannyml(rows.counts, world.values, world.few, REFERENCE)
+    alone, shared = BUDGET, 2 * BUDGET
+    features = features_paths(null, rows.counts, (alone, shared))
     out = {
-        "Leeway, features": features_path(null, rows.counts),
+        "Leeway, features": features[0],
+        EARLIER[0]: features[-1],
         "Evidently, any": tuned.any_column(far),
         "Evidently, half": tuned.half_of_columns(far),
         "NannyML, any": tuned.any_column(above),
@@ -123,8 +159,9 @@ def windows(null: str, world: World, rows: Rows) -> dict[str, Floats]:
     if rows.error is None:
         return out
     metric = tuned.realised(rows.error.mean(axis=1), REFERENCE)
-    out |= {"Leeway, loss": loss_path(rows), "NannyML, metric": metric}
-    return {**out, "Leeway, both": np.maximum(out["Leeway, features"], out["Leeway, loss"]) - math.log(2)}
+    loss = loss_paths(rows, (alone, shared))
+    out |= {"Leeway, loss": loss[0], EARLIER[1]: loss[-1], "NannyML, metric": metric}
+    return {**out, "Leeway, both": np.maximum(features[1], loss[1]) - math.log(2)}
 
 
 def column(world: World, rng: Rng) -> Floats:
@@ -151,7 +188,7 @@ class Lines:
 
     def at(self, method: str) -> float:
         """Return the line of a method that has a path."""
-        if method in (*PANELS, FINELY):
+        if method in (*PANELS, *EARLIER, FINELY):
             return math.log(BUDGET) - 1e-9
         if method == "KSWIN" and len(self.highest[method]) == 0:
             return kswin_line(self.chance / self.columns)

@@ -40,14 +40,14 @@ Floats = npt.NDArray[np.float64]
 class Evidence:
     """What one panel saw of its *variables* (numbers of features): p-values *p* (looks, variables, scores).
 
-    A look is at *stride* slices together, after as many of a *reference*; of evidence, *retention* is kept.
+    A look is at *stride* slices together, after as many of a *reference*; of its evidence a variable keeps *retention*, (variables,).
     """
 
     variables: npt.NDArray[np.int64]
     stride: int
     p: npt.NDArray[Any]
     reference: int
-    retention: float = 1.0
+    retention: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,7 +217,7 @@ def _fired(
     scores = part.p.shape[2]
     m = np.zeros((*part.p.shape[1:], edetector.BETS))
     for k, p in enumerate(part.p):
-        m = edetector.step(m, p.astype(float), part.reference, part.reference + k, retention=part.retention,
+        m = edetector.step(m, p.astype(float), part.reference, part.reference + k, retention=part.retention[:, None],
                            lines=np.array(needed * size * scores))  # fmt: skip
         of_variables = edetector.evidence(m).mean(axis=1)
         fired = np.bincount(panel, weights=of_variables, minlength=panels) >= needed * size

@@ -16,7 +16,7 @@ References
 Shin, Ramdas and Rinaldo (2024), "E-detectors: a nonparametric framework for sequential change detection",
 New England Journal of Statistics in Data Science 2(2); arXiv:2203.03532 (2022).
 Vovk, Gammerman and Shafer (2022), "Algorithmic Learning in a Random World", 2nd ed. (conformal test martingales).
-Fischer and Ramdas (2024), "Improving the (approximate) sequential probability ratio test by avoiding overshoot",
+Fischer and Ramdas (2024), "Improving Wald's (approximate) sequential probability ratio test by avoiding overshoot",
 arXiv:2410.16076.
 Vovk and Wang (2021), "E-values: calibration, combination and applications", Ann. Stat. 49(3).
 Roberts (1966), "A comparison of some control chart procedures", Technometrics 8(3).

@@ -33,9 +33,13 @@ leaves open for twenty variables of 60 slices. More is not worth mentioning besi
 EVIDENCE_LOSS = 1.0
 """Nats of evidence that are taken away each slice, for each unit of slow memory above that, times the root of the
 number of variables: it is the largest of them that raises an alarm. A level that wanders unseen feeds evidence a little
-in every slice; a change that matters brings more than it loses. One variable of 60 slices keeps .87 to .97 of its
+in every slice; a change that matters brings more than it loses. One variable of 60 slices keeps .7 to .95 of its
 evidence from slice to slice, twenty nearly all of it. More would cost changes of a tenth of the loss, which are found
-late as it is (docs/decisions/0017)."""
+late as it is (docs/decisions/0017 and 0025)."""
+MEMORY_LOSS = 0.5
+"""The same for each unit of ``phi / (1 - phi) / sqrt(slices)``, phi being the larger AR(1) coefficient of middle and
+spread: that much of a wandering level an error of phi leaves behind. With phi at .6 and 60 slices .91 are kept, without
+memory nearly all (docs/decisions/0025)."""
 MAX_CALIBRATION_SLICES = 1000
 """Slices among which a new one is ranked, at most: the reference's always, then the newest. It bounds the state
 (3.3 MiB for 1,000 features: docs/statistics.md, section 5)."""
@@ -82,7 +86,8 @@ class Panel:
     violations
         For every variable why its slices are not exchangeable, so that there is no guarantee; "" where they are.
     retention
-        The part of its evidence that a variable keeps from slice to slice, 0 to 1: see :data:`EVIDENCE_LOSS`.
+        The part of its evidence that each variable keeps from slice to slice, (variables,), 0 to 1: see
+        :data:`EVIDENCE_LOSS` and :data:`MEMORY_LOSS`.
     lines
         The evidence at which each variable raises an alarm by itself, (variables,); None where that is not known. What
         goes beyond it would be lost, and is paid out beforehand.
@@ -94,7 +99,7 @@ class Panel:
     residuals: Distances
     scale: Distances
     violations: tuple[str, ...]
-    retention: float = 1.0
+    retention: Distances
     lines: Distances | None = None
 
     @property
@@ -141,7 +146,7 @@ class Panel:
             p,
             self.slices,
             len(state.calibration_scores),
-            retention=self.retention,
+            retention=self.retention[:, None],
             lines=None if self.lines is None else self.lines[:, None] * p.shape[1],
         )
         return replace(ranked, detectors=detectors)
@@ -223,8 +228,15 @@ def fit(
     scale, others = _scales(residuals)
     residuals = residuals / others
     known = exchangeability.examine(measure, whitener, residuals, identity, merged=merged)
-    memory = max(known.slow_memory - NO_SLOW_MEMORY, 0.0) * math.sqrt(known.violations.count(""))
-    return Panel(measure, identity, whitener, residuals, scale, known.violations, math.exp(-EVIDENCE_LOSS * memory))
+    kept = _retention(whitener, len(residuals), known)
+    return Panel(measure, identity, whitener, residuals, scale, known.violations, kept)
+
+
+def _retention(whitener: whitening.Whitener, slices: int, known: exchangeability.Exchangeability) -> Distances:
+    """Return the part of its evidence that each variable keeps from slice to slice, (variables,)."""
+    slow = max(known.slow_memory - NO_SLOW_MEMORY, 0.0) * math.sqrt(known.violations.count(""))
+    phi = whitener.phi[:, :2].max(axis=-1)
+    return np.exp(-EVIDENCE_LOSS * slow - MEMORY_LOSS * phi / (1 - phi) / math.sqrt(slices))
 
 
 def _scales(residuals: Distances) -> tuple[Distances, Distances]:

@@ -168,7 +168,7 @@ def test_chi_square_taken_for_exact_breaks_it() -> None:
     stream = drawn("means wobble by .1 sd", 5000)
     total, now = stream.counts[:REFERENCE].sum(axis=0), stream.counts[REFERENCE:]
     p = _p_values(total, now)[..., None]
-    part = watch.Evidence(np.arange(p.shape[1]), 1, p, REFERENCE)
+    part = watch.Evidence(np.arange(p.shape[1]), 1, p, REFERENCE, np.ones(p.shape[1]))
     hits, _ = watch.alarms([part], p.shape[1], p.shape[1] // PANELS, BUDGET)
 
     assert hits.sum() > 2 * allowed(PANELS)

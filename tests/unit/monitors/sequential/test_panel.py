@@ -140,7 +140,7 @@ def test_ties_follow_from_identity_and_start_alone() -> None:
         looked.latest, state.calibration_scores, np.random.default_rng(seed).random(looked.latest.shape)
     )
 
-    after = edetector.step(state.detectors, p, 60, 60, retention=known.retention)
+    after = edetector.step(state.detectors, p, 60, 60, retention=known.retention[:, None])
     assert after == pytest.approx(looked.detectors)
 
 
