@@ -1,7 +1,7 @@
 """Leeway on one stream: baseline, evidence slice by slice, and alarms for any number of variables.
 
-P-values do not depend on what a panel's alarms reset, and are worked out once, by the panels that ship; detectors run on
-them. So one stream of many features is as many panels of one, and some panels of twenty.
+P-values do not depend on what a panel's alarms reset, and are worked out once, by the panels that ship; detectors run
+on them. So one stream of many features is as many panels of one, and some panels of twenty.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ Floats = npt.NDArray[np.float64]
 class Evidence:
     """What one panel saw of its *variables* (numbers of features): p-values *p* (looks, variables, scores).
 
-    A look is at *stride* slices together, after as many of a *reference*; of its evidence a variable keeps *retention*, (variables,).
+    A look is at *stride* slices together, after as many of a *reference*; a variable keeps *retention*, (variables,),
+    of its evidence.
     """
 
     variables: npt.NDArray[np.int64]
@@ -150,8 +151,8 @@ def _categories(total: Counts) -> tuple[CategoricalBins, npt.NDArray[np.int64]]:
 def evidence(seen: Counted, size: int, step: int = 1) -> list[Evidence]:
     """Return what panels of *size* neighbouring features saw of the later slices, each with a baseline of its own.
 
-    Nothing of what they promise nothing; of every *step*-th panel only. What a feature's bets pay does not depend on
-    the panel that it is in, so it is worked out once for all of them.
+    Nothing of what they promise nothing; of every *step*-th panel only. A feature's p-values do not depend on the panel
+    that it is in, so they are worked out once for all of them.
     """
     out = []
     for first in range(0, len(seen.baseline.events.features) - size + 1, size * step):

@@ -155,7 +155,7 @@ def step(
     retention
         The part of its evidence that a detector keeps, 0 to 1: a number or (...).
     lines
-        The weighted sum of a score's detectors that raises an alarm by itself, (...); None where nothing is known of it.
+        The weighted sum of a score's detectors that raises an alarm by itself, (...); None where it is not known.
     """
     borders, table = payoffs(reference, ranked_among)
     cell = np.clip(np.searchsorted(borders, np.nan_to_num(p, nan=0.5)) - 1, 0, len(table) - 1)

@@ -94,13 +94,13 @@ def test_a_detector_is_the_sum_over_all_starts(ranks: list[int]) -> None:
 
 @given(st.floats(0, 300), st.integers(0, 6), st.floats(0.5, 1), st.sampled_from([20, 60, 200]))
 def test_a_detector_grows_by_one_on_average(m: float, age: int, retention: float, reference: int) -> None:
-    """Under uniform p-values the next ``M`` is ``M + 1`` in the mean, whatever the line is: so the line A takes A slices.
+    """Under uniform p-values the next ``M`` is ``M + 1`` in the mean, whatever the line: so the line A takes A slices.
 
     Of evidence that is lost from slice to slice, that much less.
     """
     before = np.zeros(edetector.BETS)
     before[[0, 5 + age]] = m
-    borders, table = edetector.payoffs(reference, reference)
+    borders, _ = edetector.payoffs(reference, reference)
     p = ((borders[1:] + borders[:-1]) / 2)[:, None]
     for line in (None, np.array(20.0), np.array(400.0)):
         after = edetector.step(np.tile(before, (len(p), 1, 1)), p, reference, reference,
