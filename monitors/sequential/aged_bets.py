@@ -37,6 +37,8 @@ STAYING = np.array([0.0, 0.0, 0.0, 0.0, 0.5, 0.75, 1.0])
 more. Thirty ages, each by itself, are no faster."""
 STAKE = 0.95
 """Share of the capital that a bet risks: the rest is what a slice that contradicts the change leaves."""
+STAY, MOVE_ON = np.tile(STAYING, len(SHIFTS)), np.tile(1 - STAYING, len(SHIFTS))[:-1]
+"""The same for every bet, (bets,), and the part that moves on to the next, (bets - 1,): 0 of the oldest of a shift."""
 BETS = len(SHIFTS) * len(AGES)
 SIZES = (20, 25, 30, 40, 50, 60, 80, 100, 130, 160, 200, 250, 300, 400, 500, 600, 800, 1000)
 """Numbers of slices that payoffs are worked out for; in between those of the next smaller one are good."""
@@ -100,8 +102,7 @@ def aged(m: Distances) -> Distances:
     >>> aged(np.zeros(BETS)).reshape(len(SHIFTS), -1)[0].tolist()
     [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
     """
-    by_age = m.reshape(*m.shape[:-1], len(SHIFTS), len(AGES))
-    out = by_age * STAYING
-    out[..., 0] += 1.0
-    out[..., 1:] += (by_age * (1 - STAYING))[..., :-1]
-    return out.reshape(m.shape)
+    out = m * STAY
+    out[..., 1:] += m[..., :-1] * MOVE_ON
+    out[..., :: len(AGES)] += 1.0
+    return out

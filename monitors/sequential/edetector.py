@@ -158,46 +158,53 @@ def step(
         The weighted sum of a score's detectors that raises an alarm by itself, (...); None where it is not known.
     """
     borders, table = payoffs(reference, ranked_among)
-    cell = np.clip(np.searchsorted(borders, np.nan_to_num(p, nan=0.5)) - 1, 0, len(table) - 1)
+    unseen = np.isnan(p)
+    cell = np.maximum(np.searchsorted(borders, np.where(unseen, 0.5, p)) - 1, 0)
     before = np.concatenate([m[..., : len(STAKES)] + 1.0, aged_bets.aged(m[..., len(STAKES) :])], axis=-1)
     before *= np.asarray(retention)[..., None]
-    after = before * table[cell]
+    after = before * np.take(table, cell, axis=0)
     if lines is not None:
-        after *= _without_overshoot(before * WEIGHTS, cell, np.diff(borders), table, lines)[..., None]
-    return np.where(np.isnan(p)[..., None], m, np.minimum(after, LARGEST))
+        _without_overshoot(after, before, cell, np.diff(borders), table, lines)
+    np.minimum(after, LARGEST, out=after)
+    after[unseen] = m[unseen]
+    return np.asarray(after)
 
 
 def _without_overshoot(
-    before: Distances, cell: npt.NDArray[np.int64], width: Distances, table: Distances, lines: Distances
-) -> Distances:
-    """Return by what the payoffs in *cell* (...) are multiplied, (...): 1 where no payoff reaches the line.
+    after: Distances,
+    before: Distances,
+    cell: npt.NDArray[np.int64],
+    width: Distances,
+    table: Distances,
+    lines: Distances,
+) -> None:
+    """Change in place what bets have paid, where some p-value would take the weighted sum beyond its line.
 
     Of a sum that pays F(p) and would exceed the line L somewhere, ``min(b F(p), L)`` is paid, with b such that its mean
     is the same as before. Where the line is exceeded already (the effect is too small, say) all is paid as it is.
 
     Parameters
     ----------
-    before
-        What is at stake on every bet, (..., bets), in the weights of the sum.
+    after, before
+        What every bet has paid in *cell* (...), and what was at stake, (..., bets).
     width, table
         The length of every cell, (cells,), and what the bets pay there, (cells, bets).
     lines
         See :func:`step`.
     """
-    out, lines = np.ones(cell.shape), np.broadcast_to(lines, cell.shape) * MARGIN
-    mean, most = before.sum(axis=-1), before @ table[0]
+    lines = np.broadcast_to(lines, cell.shape) * MARGIN
+    mean, most = before @ WEIGHTS, before @ (WEIGHTS * table[0])
     near = (most > lines) & (mean < lines)
     if not near.any():
-        return out
-    paid, line, mean = before[near] @ table.T, lines[near][:, None], mean[near][:, None]
+        return
+    paid, line, mean = before[near] @ (WEIGHTS * table).T, lines[near][:, None], mean[near][:, None]
     capped = np.concatenate([[0.0], np.cumsum(width)[:-1]])
     rest = np.cumsum((paid * width)[:, ::-1], axis=1)[:, ::-1]
     factor = np.maximum((mean - line * capped) / rest, 0.0)
     first = np.argmax(factor * paid <= line, axis=1)  # payoffs fall from cell to cell: all before it are at the line
     factor = np.take_along_axis(factor, first[:, None], axis=1)
     now = np.take_along_axis(paid, cell[near][:, None], axis=1)
-    out[near] = (np.minimum(factor * now, line) / now)[:, 0]
-    return out
+    after[near] *= np.minimum(factor * now, line) / now
 
 
 def evidence(m: Distances) -> Distances:
