@@ -36,11 +36,11 @@ number of variables: it is the largest of them that raises an alarm. A level tha
 in every slice; a change that matters brings more than it loses. One variable of 60 slices keeps .7 to .95 of its
 evidence from slice to slice, twenty nearly all of it. More would cost changes of a tenth of the loss, which are found
 late as it is (docs/decisions/0017 and 0025)."""
-MEMORY_LOSS = 0.75
-"""The same for each unit of ``phi / (1 - phi) / sqrt(slices)``: that much of a wandering level an error of phi leaves
-behind. Phi is the larger AR(1) coefficient of middle and spread, and at least the panel's median, as variables with too
-small an estimate are those that alarm. With phi at .6 and 60 slices .86 are kept, without memory nearly all
-(docs/decisions/0025)."""
+MEMORY_LOSS = 3.0
+"""The same for each unit of ``phi**2 / sqrt(slices)``: the part of the variance that whitening takes away, times how
+surely it is known. Phi is the larger AR(1) coefficient of middle and spread, and at least the panel's median, as
+variables with too small an estimate are those that alarm. With phi at .6 and 60 slices .87 are kept, without memory
+nearly all (docs/decisions/0025)."""
 MAX_CALIBRATION_SLICES = 1000
 """Slices among which a new one is ranked, at most: the reference's always, then the newest. It bounds the state
 (4.4 MiB for 1,000 features: docs/statistics.md, section 5)."""
@@ -238,7 +238,7 @@ def _retention(whitener: whitening.Whitener, slices: int, known: exchangeability
     slow = max(known.slow_memory - NO_SLOW_MEMORY, 0.0) * math.sqrt(known.violations.count(""))
     phi = whitener.phi[:, :2].max(axis=-1)
     phi = np.maximum(phi, np.median(phi))
-    return np.exp(-EVIDENCE_LOSS * slow - MEMORY_LOSS * phi / (1 - phi) / math.sqrt(slices))
+    return np.exp(-EVIDENCE_LOSS * slow - MEMORY_LOSS * phi**2 / math.sqrt(slices))
 
 
 def _scales(residuals: Distances) -> tuple[Distances, Distances]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import streams, watch
+from benchmarks import memory, streams, watch
 from monitors.config import MonitorPolicy
 from monitors.finding import Signal, Stage
 from monitors.sequential import edetector, panel, slice_scores
@@ -65,7 +65,7 @@ def test_the_evidence_of_a_seeded_stream() -> None:
     assert GOLDEN == pytest.approx(told)
 
 
-GOLDEN = [1.919599, 1.772325, 0.341506, 1.930661]
+GOLDEN = [1.966389, 1.791464, 0.367047, 1.967905]
 
 
 def test_ties_are_broken_by_who_is_asked_and_when() -> None:
@@ -142,6 +142,16 @@ def test_ties_follow_from_identity_and_start_alone() -> None:
 
     after = edetector.step(state.detectors, p, 60, 60, retention=known.retention[:, None])
     assert after == pytest.approx(looked.detectors)
+
+
+def test_a_panel_that_remembers_keeps_less_of_its_evidence() -> None:
+    """What an error of the AR coefficient leaves behind, and at least as much as half of the panel loses."""
+    with memory.untested():
+        one, other = fitted(counts("normal", 60)), fitted(counts("slices AR(.6)", 60))
+
+    assert one.retention.min() > 0.95
+    assert other.retention.max() < 0.95
+    assert np.full(2, other.retention.max()) == pytest.approx(np.sort(other.retention)[-2:])
 
 
 @pytest.mark.parametrize(
