@@ -30,7 +30,7 @@ in bursts, which broke the guarantee up to fifty times over (docs/statistics.md,
 NO_SLOW_MEMORY = 0.07
 """Slow memory (:attr:`.exchangeability.Exchangeability.slow_memory`) that costs no evidence: as little as the test
 leaves open for twenty variables of 60 slices. More is not worth mentioning beside what whitening leaves anyway."""
-EVIDENCE_LOSS = 1.0
+EVIDENCE_LOSS = 0.8
 """Nats of evidence that are taken away each slice, for each unit of slow memory above that, times the root of the
 number of variables: it is the largest of them that raises an alarm. A level that wanders unseen feeds evidence a little
 in every slice; a change that matters brings more than it loses. One variable of 60 slices keeps .7 to .95 of its

@@ -1,8 +1,8 @@
 """Policy comparison: several monitor settings judge the same windows, each as the monitor would with it alone.
 
-Everything goes through the functions that the monitor uses. Policies that differ in their budget only give the same
-result as long as it makes no difference: a window without a fault at one budget has none at a stricter one and is
-described alike, and evidence adds up alike until the loosest of them has its first alarm. So far their work is shared.
+Everything goes through the functions that the monitor uses. Policies that differ in their budget only share what does
+not depend on it: the fitted panels, and the description of a window, as one without a fault at one budget has none at a
+stricter one. Evidence is added up for each, since what a bet pays depends on the line that it may reach.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from monitors.config import MonitorPolicy
 from monitors.finding import Finding, Signal, Stage, Verdict
 from monitors.report import Report
 from monitors.sequential import monitor
-from monitors.sequential.monitoring_plan import MonitoringPlan, MonitorState
+from monitors.sequential.monitoring_plan import MonitoringPlan
+from monitors.sequential.panel import Panel
 from monitors.simulation import rewindow
 from monitors.simulation.rewindow import CountedWindow
 from monitors.verdicts import plan, window_verdict
@@ -72,8 +73,7 @@ class PolicyComparison:
     def judge(self, windows: Iterable[KeyedWindow], plans: Sequence[MonitoringPlan]) -> Iterator[list[Report]]:
         """Yield the reports, one a policy, on each window.
 
-        Windows with equal keys are described only once. The notes of a report that policies share name the loosest
-        budget.
+        Windows with equal keys are described only once.
 
         Parameters
         ----------
@@ -83,20 +83,13 @@ class PolicyComparison:
             The monitoring plan of each policy.
         """
         states = [monitor.initial_state(each) for each in plans]
-        apart = [leader == i for i, leader in enumerate(self._leaders)]
         for window, key in windows:
-            findings = self._findings(window, key)
-            judged: dict[int, tuple[MonitorState, Report]] = {}
-            for i in self._order:
-                leader = self._leaders[i]
-                apart[i] = apart[i] or findings[i] is not findings[leader] or _alarms(judged[leader][1])
-                judged[i] = (
-                    monitor.judge(plans[i], states[i], self._report(window, findings[i]))
-                    if apart[i]
-                    else judged[leader]
-                )
-            states = [judged[i][0] for i in range(len(states))]
-            yield [judged[i][1] for i in range(len(states))]
+            judged = [
+                monitor.judge(fitted, state, self._report(window, found))
+                for fitted, state, found in zip(plans, states, self._findings(window, key), strict=True)
+            ]
+            states = [state for state, _ in judged]
+            yield [report for _, report in judged]
 
     @cached_property
     def _order(self) -> list[int]:
@@ -154,8 +147,15 @@ def with_budget(fitted: MonitoringPlan, was: MonitorPolicy, now: MonitorPolicy) 
     """Return the plan *fitted* by the policy *was* as the policy *now* has it, which differs in its budget only."""
     slide = timedelta(milliseconds=fitted.slide)
     by = now.false_alarms.slices(slide) / was.false_alarms.slices(slide)
-    groups = tuple(replace(group, evidence_required=group.evidence_required * by) for group in fitted.groups)
+    groups = tuple(
+        replace(group, panel=_moved(group.panel, by), evidence_required=group.evidence_required * by)
+        for group in fitted.groups
+    )
     return replace(fitted, groups=groups, budget_text=str(now.false_alarms))
+
+
+def _moved(fitted: Panel, by: float) -> Panel:
+    return fitted if fitted.lines is None else replace(fitted, lines=fitted.lines * by)
 
 
 def _but_for_budget(policy: MonitorPolicy) -> MonitorPolicy:
@@ -164,8 +164,3 @@ def _but_for_budget(policy: MonitorPolicy) -> MonitorPolicy:
 
 def _faulty(findings: Findings) -> bool:
     return any(f.signal is Signal.QUALITY and f.verdict is Verdict.DRIFT for f in findings)
-
-
-def _alarms(report: Report) -> bool:
-    """Whether evidence has reached what the budget requires."""
-    return any(f.guaranteed and f.verdict is Verdict.DRIFT for f in report.findings)
