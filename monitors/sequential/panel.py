@@ -33,7 +33,7 @@ leaves open for twenty variables of 60 slices. More is not worth mentioning besi
 EVIDENCE_LOSS = 0.8
 """Nats of evidence that are taken away each slice, for each unit of slow memory above that, times the root of the
 number of variables: it is the largest of them that raises an alarm. A level that wanders unseen feeds evidence a little
-in every slice; a change that matters brings more than it loses. One variable of 60 slices keeps .7 to .95 of its
+in every slice; a change that matters brings more than it loses. One variable of 60 slices keeps .75 to .95 of its
 evidence from slice to slice, twenty nearly all of it. More would cost changes of a tenth of the loss, which are found
 late as it is (docs/decisions/0017 and 0025)."""
 MEMORY_LOSS = 3.0
