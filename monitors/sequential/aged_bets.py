@@ -105,4 +105,4 @@ def aged(m: Distances) -> Distances:
     out = m * STAY
     out[..., 1:] += m[..., :-1] * MOVE_ON
     out[..., :: len(AGES)] += 1.0
-    return out
+    return np.asarray(out)

@@ -114,7 +114,7 @@ def log_bets(p: Distances, reference: int) -> Distances:
 def _borders(reference: int) -> Distances:
     """Return ascending p-values, from 0 to 1, between which no bet's payoff changes, or by as little as it matters."""
     grid = np.concatenate([[0.0], np.geomspace(SMALLEST_P, 1.0, CELLS)])
-    return np.unique(np.concatenate([grid, tail_probabilities(reference)]))
+    return np.asarray(np.unique(np.concatenate([grid, tail_probabilities(reference)])))
 
 
 @lru_cache(maxsize=256)

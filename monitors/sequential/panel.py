@@ -238,7 +238,7 @@ def _retention(whitener: whitening.Whitener, slices: int, known: exchangeability
     slow = max(known.slow_memory - NO_SLOW_MEMORY, 0.0) * math.sqrt(known.violations.count(""))
     phi = whitener.phi[:, :2].max(axis=-1)
     phi = np.maximum(phi, np.median(phi))
-    return np.exp(-EVIDENCE_LOSS * slow - MEMORY_LOSS * phi**2 / math.sqrt(slices))
+    return np.asarray(np.exp(-EVIDENCE_LOSS * slow - MEMORY_LOSS * phi**2 / math.sqrt(slices)))
 
 
 def _scales(residuals: Distances) -> tuple[Distances, Distances]:
