@@ -1,6 +1,8 @@
 """First version of a model: trained from labelled history and promoted without a gate, which is recorded.
 
-There is no champion that a gate could compare it with.
+There is no champion that a gate could compare it with. Where the rule has changed within the period, there are two: the
+first version is of the rows since the change, and one of the rows before is retired at once
+(:mod:`retrain_flows.training.first_training`).
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from features import errors
+from features.window import from_ms
 from registry import operations, queries
 from registry.files import artifacts
 from registry.records import Action, Promotion
@@ -16,7 +19,8 @@ from retrain_flows.data import dataset
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.event_log import StoredEvents
 from retrain_flows.data.workspace import Workspace
-from retrain_flows.training import challengers, permutation_importance
+from retrain_flows.training import first_training, permutation_importance
+from retrain_flows.training.challenger import Challenger
 
 NO_GATE = "first version: there is no champion to compare it with, so no gate was run"
 
@@ -53,29 +57,42 @@ def train_and_promote(ws: Workspace, *, start: datetime, end: datetime, actor: s
     if champion is not None:
         msg = f"{ws.model} has a champion already: {champion.version}"
         raise errors.IllegalMove(msg, hint="`leeway retrain` trains a challenger")
-    candidate = challengers.fit(ws, next(iter(retrain.trainers)), _labelled(ws, start, end))
-    artifact = artifacts.dump_model(candidate.model)
-    artifacts.load_model(artifact, retrain.trust)  # serving loads it in the same way
+    trained = first_training.train(ws, next(iter(retrain.trainers)), _labelled(ws, start, end))
     operations.add_model(reg, model=ws.model, task=ws.schema.task.value, now=now)
-    version = promote.describe(ws, candidate, artifact, until=end, now=now)
-    operations.add_version(reg, version)
-    importance = permutation_importance.combine(candidate.loss_increases)
-    promote.rebaseline(ws, version.version, candidate.rows, candidate.out_of_sample, importance, now=now)
+    before = None if trained.before is None else _register(ws, trained.before, now=now)
+    version = _register(ws, trained.first, until=end, now=now)
+    because = (NO_GATE, *([trained.note] if trained.note else []))
     decision = operations.record_decision(
-        reg, model=ws.model, incident_id=None, action=Action.PROMOTE, because=(NO_GATE,), actor=actor, now=now
+        reg, model=ws.model, incident_id=None, action=Action.PROMOTE, because=because, actor=actor, now=now
     )
     return operations.promote(
         reg,
         model=ws.model,
-        version=version.version,
+        version=version,
         expected_generation=0,
         kind="bootstrap",
         decision_id=decision.id,
         effective_at=end,
         actor=actor,
-        reason=NO_GATE,
+        reason="; ".join(because),
         now=now,
+        before=before,
     )
+
+
+def _register(ws: Workspace, candidate: Challenger, *, until: datetime | None = None, now: datetime) -> str:
+    """Store a model with its baseline, and return the name of its version.
+
+    *until* is the event time up to which it has learned, by default that of its newest row.
+    """
+    artifact = artifacts.dump_model(candidate.model)
+    artifacts.load_model(artifact, ws.trainers.trust)  # serving loads it in the same way
+    learned_until = until or from_ms(int(candidate.rows.times[-1]) + 1)
+    version = promote.describe(ws, candidate, artifact, until=learned_until, now=now)
+    operations.add_version(ws.registry, version)
+    importance = permutation_importance.combine(candidate.loss_increases)
+    promote.rebaseline(ws, version.version, candidate.rows, candidate.out_of_sample, importance, now=now)
+    return version.version
 
 
 def _labelled(ws: Workspace, start: datetime, end: datetime) -> Dataset:

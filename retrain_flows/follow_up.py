@@ -3,7 +3,7 @@
 A trial ends in a promotion, a rejection, or with the next retrain, which supersedes it. A watch ends when the new
 champion has turned out worse than the version before it, or after `retrain.watch.slices`; if it is worse, the version
 before is put back, where `retrain.watch.roll_back` says so. A champion that has turned out better is watched on: what
-it was trained for may pass, and the version before fit again.
+it was trained for may pass, and the version before fit again. So is a rollback, for what had helped may help again.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from functools import partial
 from features import errors
 from registry import operations, queries
 from registry.audit_log import chain
+from registry.connection import Registry
 from registry.records import (
     APPROVAL,
     Action,
@@ -151,19 +152,31 @@ def _follow_watch(ws: Workspace, as_of: datetime, now: datetime) -> Outcome | No
 
 
 def watched_pair(ws: Workspace) -> tuple[Promotion, Pair] | None:
-    """Return the newest promotion and its versions, if both have a model file; None otherwise, or after a rollback."""
-    promotions = queries.promotions(ws.registry, ws.model)
-    newest = promotions[-1] if promotions else None
-    if newest is None or newest.kind != "promote" or newest.from_version is None:
+    """Return the newest promotion and its versions, if it is watched and both have a model file; None otherwise."""
+    newest = watched(ws.registry, ws.model)
+    if newest is None:
         return None
     files = [_version(ws, name).artifact for name in (newest.to_version, newest.from_version)]
     if None in files:
         return None
-    return newest, Pair(ComparisonKind.WATCH, newest.to_version, newest.from_version, promotion_id=newest.id)
+    return newest, Pair(ComparisonKind.WATCH, newest.to_version, str(newest.from_version), promotion_id=newest.id)
 
 
-def _version(ws: Workspace, name: str) -> Version:
-    return queries.version(ws.registry, ws.model, name)
+def watched(reg: Registry, model: str) -> Promotion | None:
+    """Return the newest promotion if its new champion is compared with the version before it; None otherwise.
+
+    A watch's own rollback is watched if the version that it took away had helped before: what that was good for may
+    come back. One by hand is not: somebody wants it so.
+    """
+    newest = next(reversed(queries.promotions(reg, model)), None)
+    if newest is None or newest.from_version is None or newest.is_new:
+        return newest if newest is not None and newest.is_new else None
+    own = newest.actor == chain.SYSTEM and newest.from_version in trial_series.helped(reg, model)
+    return newest if own else None
+
+
+def _version(ws: Workspace, name: str | None) -> Version:
+    return queries.version(ws.registry, ws.model, str(name))
 
 
 def _roll_back(ws: Workspace, promotion: Promotion, text: str, as_of: datetime, now: datetime) -> Outcome:

@@ -122,9 +122,8 @@ def looks_on(reg: Registry, model: str, retrain: Retrain | None) -> bool:
     """
     if may_act(reg, model) or renewal.is_due(reg, model):
         return True
-    newest = queries.promotions(reg, model)[-1:]
-    is_watched = any(p.kind == "promote" and p.from_version is not None for p in newest)
-    return retrain is not None and bool(retrain.trainers) and (is_watched or retrain.schedule != Schedule())
+    follows = follow_up.watched(reg, model) is not None or (retrain is not None and retrain.schedule != Schedule())
+    return retrain is not None and bool(retrain.trainers) and follows
 
 
 def matured_rows(ws: Workspace, as_of: datetime) -> int:
@@ -216,11 +215,15 @@ def _on_trial_for_incident(ws: Workspace) -> bool:
 
 def _since_last(ws: Workspace, as_of: datetime, last: datetime) -> schedule.SinceLast:
     """Return what has happened since the last retrain; labels are counted only where the schedule needs them."""
-    if ws.trainers.schedule.new_labels is None:
-        return schedule.SinceLast(as_of, last)
-    end = as_of - ws.schema.label_delay
-    start = min(last - ws.schema.label_delay, end)
-    return schedule.SinceLast(as_of, last, usable_rows.count(ws, as_of=as_of, start=start, end=end))
+    setting, due, new = ws.trainers.schedule, None, None
+    if setting.interval is not None:
+        begun = queries.promotions(ws.registry, ws.model)[0].effective_at
+        due = schedule.next_due(setting.interval, begun, past_runs.trainings(ws))
+    if setting.new_labels is not None:
+        end = as_of - ws.schema.label_delay
+        start = min(last - ws.schema.label_delay, end)
+        new = usable_rows.count(ws, as_of=as_of, start=start, end=end)
+    return schedule.SinceLast(as_of, last, new, due)
 
 
 def _unfinished(reg: Registry, model: str) -> Iterator[Decision]:

@@ -188,7 +188,7 @@ def _loop(task: _Task, policy: str, progress: Progress) -> LoopRun:
         versions, learner = tuple(queries.versions(reg, name)), _learner_alone(backtest.learner, task)
     answers = aligned(served, task.rows)
     measured, seconds = metrics.measure(task.rows, answers, task.sd), time.perf_counter() - begun
-    schedule = Schedule(f"leeway ({policy})", measured, len(runs), len(promotions) - 1, seconds, answers)
+    schedule = Schedule(f"leeway ({policy})", measured, len(runs), _later(promotions), seconds, answers)
     return LoopRun(policy, schedule, decisions, incidents, runs, promotions, versions, learner)
 
 
@@ -197,6 +197,11 @@ def _learner_alone(learner: BacktestLearner | None, task: _Task) -> Schedule | N
         return None
     answers = learner.answers(task.rows)
     return Schedule(LEARNER, metrics.measure(task.rows, answers, task.sd), 0, 0, learner.seconds, answers)
+
+
+def _later(promotions: Sequence[Promotion]) -> int:
+    """Return how often another model came to serve, after the first: that may be two, of before and since a change."""
+    return sum(one.kind != "bootstrap" for one in promotions)
 
 
 def _refitter(task: _Task) -> references.Refitter:

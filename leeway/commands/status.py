@@ -222,7 +222,7 @@ def _measured_text(measured: dict[str, Any]) -> dict[str, Any]:
     """Return what was measured as details of an audit log entry, in words."""
     effect: PromotionEffect | None = measured.get("effect")
     seconds, times = measured.get("seconds"), measured.get("times")
-    compared = effect is not None and effect.promotion.from_version is not None and effect.promotion.kind == "promote"
+    compared = effect is not None and effect.promotion.is_new
     return {
         "seconds": f"{seconds:,.1f}" if seconds else None,
         "time by stage": times.text if times is not None else None,

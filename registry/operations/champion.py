@@ -56,6 +56,7 @@ def promote(  # noqa: PLR0913 - all that is on record about a promotion
     actor: str,
     reason: str,
     now: datetime,
+    before: str | None = None,
 ) -> Promotion:
     """Make a version the champion, if the champion is still the one that the caller has seen.
 
@@ -78,6 +79,8 @@ def promote(  # noqa: PLR0913 - all that is on record about a promotion
         Who promotes, and why.
     now
         The time that is recorded.
+    before
+        A version that becomes champion first, and is retired at once: of a first training, that of an earlier rule.
 
     Raises
     ------
@@ -91,6 +94,9 @@ def promote(  # noqa: PLR0913 - all that is on record about a promotion
     kind = "promote" if expected_generation else "bootstrap"
     step = _PointerMove(model, expected_generation, kind, actor, reason, effective_at, now, decision_id, run_id)
     with reg.write() as c:
+        if before is not None:
+            _move(reg, c, step, before)
+            step = replace(step, expected_generation=expected_generation + 1)
         return _move(reg, c, step, version)
 
 

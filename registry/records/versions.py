@@ -66,7 +66,7 @@ class Promotion(Record):
     """One change of a model's champion.
 
     *kind* is ``bootstrap``, ``promote`` or ``rollback``; *effective_at* is the event time from which the version
-    answers.
+    answers. A first version that is of rows since a change takes the place of one that is of the rows before.
     """
 
     id: int
@@ -81,3 +81,8 @@ class Promotion(Record):
     reason: str
     effective_at: datetime
     made_at: datetime
+
+    @property
+    def is_new(self) -> bool:
+        """Whether a version came that is not an earlier one, and has taken the place of another."""
+        return self.kind != "rollback" and self.from_version is not None

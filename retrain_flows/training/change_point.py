@@ -82,3 +82,24 @@ def change_point(values: Floats, weights: Floats) -> ChangePoint | None:
     statistic = float(between[best] / (residual[best] / (n - 2)))
     near = cuts[residual <= residual[best] * (1 + 3.84 / n)]
     return ChangePoint(int(cuts[best]), int(near[0]), int(near[-1]), statistic)
+
+
+def rise(values: Floats, weights: Floats) -> int | None:
+    """Return the first slice from which on the mean is significantly higher; None where no rise stands out.
+
+    After a fall the slices since are looked at by themselves: one change is estimated at a time, and a fall hides a
+    later rise. The arguments are those of :func:`change_point`.
+
+    Examples
+    --------
+    >>> rise(np.array([3, 3, 3, 3, 3, 3.1, 1, 1, 1, 1, 1, 1, 1.1, 1, 3, 3, 3]), np.ones(17))
+    14
+    >>> rise(np.array([3, 3, 3, 3.1, 1, 1, 1, 1.1]), np.ones(8))
+    """
+    start = 0
+    while (point := change_point(values[start:], weights[start:])) is not None and point.significant:
+        at = start + point.index
+        if np.average(values[at:], weights=weights[at:]) > np.average(values[start:at], weights=weights[start:at]):
+            return at
+        start = at
+    return None

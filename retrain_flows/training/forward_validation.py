@@ -172,10 +172,17 @@ class _Comparison:
         own, others = self.losses[index], self.losses[other]
         if not len(own) or len(own) != len(others):
             return None
-        _, sums, n = slice_sums.by_slice(own - others, self.rows.times[self.common], slices)
-        if len(sums) < least:
-            return None
-        return float(sums.sum() / n.sum()), float(np.sqrt(np.var(sums, ddof=1) / len(sums))) / float(n.mean())
+        return mean_and_error(own - others, self.rows.times[self.common], slices, least)
+
+
+def mean_and_error(
+    values: Floats, times: npt.NDArray[np.int64], slices: Windows, least: int
+) -> tuple[float, float] | None:
+    """Return the mean of values, (rows,), at times (ms), and its standard error over slices; None with too few."""
+    _, sums, n = slice_sums.by_slice(values, times, slices)
+    if len(sums) < least:
+        return None
+    return float(sums.sum() / n.sum()), float(np.sqrt(np.var(sums, ddof=1) / len(sums))) / float(n.mean())
 
 
 def _compared(procedure: Procedure, rows: Dataset, answers: Sequence[Values], running: Sequence[int]) -> _Comparison:

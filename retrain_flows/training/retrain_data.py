@@ -19,8 +19,6 @@ from registry.connection import Registry
 from registry.files import artifacts
 from registry.records import (
     Champion,
-    CheckResult,
-    ComparisonKind,
     RetrainRun,
     Version,
     VersionState,
@@ -29,8 +27,8 @@ from retrain_flows.data import usable_rows, workspace
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.gate import evidence, slice_sums
-from retrain_flows.training import run_cause
-from retrain_flows.training.change_point import change_point
+from retrain_flows.training import run_cause, trial_series
+from retrain_flows.training.change_point import change_point, rise
 
 BASELINE_SLICES = 28
 """Slices of a new baseline, where there are as many since the last change: below 20 there is no guarantee
@@ -157,13 +155,19 @@ def _after_training(version: Version, rows: Dataset) -> Dataset:
 
 
 def _change(ws: Workspace, rows: Dataset, answers: Values, sd: float) -> datetime | None:
-    """Return the change point of a model's loss on rows; None where none stands out."""
+    """Return the change point of a model's loss on rows; None where none stands out.
+
+    A rise counts before a fall: a champion that was put back has rows of before, on which it was bad.
+    """
     if len(rows) == 0:
         return None
     losses = scoring.losses(rows.task, answers, rows.target, sd=sd)
     starts, sums, counts = slice_sums.by_slice(losses, rows.times, ws.schema.windows)
-    change = change_point(sums / counts, counts.astype(np.float64))
-    return from_ms(int(starts[change.index])) if change is not None and change.significant else None
+    series = sums / counts, counts.astype(np.float64)
+    index, change = rise(*series), change_point(*series)
+    if index is None and change is not None and change.significant:
+        index = change.index
+    return None if index is None else from_ms(int(starts[index]))
 
 
 def _earlier(ws: Workspace, champion: Version) -> list[Version]:
@@ -172,9 +176,7 @@ def _earlier(ws: Workspace, champion: Version) -> list[Version]:
     What a version was good for may come back; one that never helped is not tried again.
     """
     promotions = queries.promotions(ws.registry, ws.model)
-    better = {c.candidate for c in queries.comparisons(ws.registry, ws.model)
-              if c.kind is ComparisonKind.WATCH and c.result is CheckResult.PASS}  # fmt: skip
-    back = {p.from_version for p in promotions if p.kind == "rollback"} - better
+    back = {p.from_version for p in promotions if p.kind == "rollback"} - trial_series.helped(ws.registry, ws.model)
     retired = [
         v for v in queries.versions(ws.registry, ws.model)
         if v.state is VersionState.RETIRED and v.artifact not in (None, champion.artifact) and v.version not in back

@@ -94,6 +94,12 @@ def looks_of(reg: Registry, run: RetrainRun) -> list[Comparison]:
     return [c for c in queries.comparisons(reg, run.model, run_id=run.id) if c.candidate == run.challenger]
 
 
+def helped(reg: Registry, model: str) -> set[str]:
+    """Return the versions that turned out better than the version before, while they served."""
+    return {c.candidate for c in queries.comparisons(reg, model)
+            if c.kind is ComparisonKind.WATCH and c.result is CheckResult.PASS}  # fmt: skip
+
+
 def loss_rise(looks: Sequence[Comparison]) -> float:
     """Return how much the reference's mean loss has risen since a candidate's first look, as a part of the loss then.
 

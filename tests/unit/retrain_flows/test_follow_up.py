@@ -11,6 +11,7 @@ import pytest
 
 from features.errors import ArtifactError
 from registry import operations, queries
+from registry.audit_log import chain
 from registry.files import artifacts
 from registry.records import Action, CheckResult, ComparisonKind, IncidentState, RetrainRun, RunState, VersionState
 from retrain_flows import approval, follow_up, promote, retrain, trial
@@ -18,6 +19,7 @@ from retrain_flows.config import Watch
 from retrain_flows.data.event_log import StoredEvents
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.follow_up import Outcome
+from retrain_flows.gate import evidence
 from retrain_flows.retrain import RetrainRequest
 from retrain_flows.training import challengers, retrain_data
 from tests.support import trained_model as world
@@ -99,9 +101,12 @@ def test_a_held_candidate_is_promoted_when_labels_show_that_it_is_better(ws: Wor
     assert ("v2", world.AS_OF, run.id) == (promotion.to_version, promotion.effective_at, promotion.run_id)
     assert RunState.PROMOTED is queries.run(ws.registry, run.id).state
     assert IncidentState.RESOLVED is queries.incident(ws.registry, incident.id).state
-    (look,) = queries.comparisons(ws.registry, "m", run_id=run.id)
+    looks = queries.comparisons(ws.registry, "m", run_id=run.id)
+    few, look = looks[0], looks[-1]
     assert (CheckResult.PASS, "v2", "v1") == (look.result, look.candidate, look.reference)
     assert look.until <= world.AS_OF - ws.schema.label_delay
+    assert (CheckResult.HOLD, True) == (few.result, len(few.slices) < evidence.MIN_SLICES)
+    assert look.numbers["slices"] == sum(len(one.slices) for one in looks)
 
 
 def test_a_held_candidate_is_rejected_when_labels_show_that_it_is_worse(make: Make) -> None:
@@ -163,7 +168,7 @@ def test_a_trial_that_was_decided_before_a_kill_is_ended_afterwards(
     assert RunState.HELD is queries.run(ws.registry, run.id).state
     (outcome,) = follow(ws)
     assert outcome.result.startswith("retrain promoted: ")
-    assert (1, "v2") == (len(queries.comparisons(ws.registry, "m", run_id=run.id)), champion(ws))
+    assert (2, "v2") == (len(queries.comparisons(ws.registry, "m", run_id=run.id)), champion(ws))
 
 
 def test_a_worse_champion_is_rolled_back(make: Make) -> None:
@@ -235,7 +240,19 @@ def test_without_a_model_file_nothing_is_watched(make: Make, monkeypatch: pytest
     assert (None, []) == (follow_up.watched_pair(ws), follow(ws))
 
 
-def test_a_rollback_is_not_watched(make: Make) -> None:
+def test_a_watchs_own_rollback_is_watched_where_the_other_version_had_helped(make: Make) -> None:
+    """What it is good for may come back, and is then put back without a retrain."""
+    ws = make()
+    by_hand(ws, day=36)
+    assert 1 == len(follow(ws, 14))
+    operations.rollback(ws.registry, model="m", expected_generation=2, effective_at=world.AS_OF - 14 * world.DAY,
+                        actor=chain.SYSTEM, reason="v1 is better", now=world.NOW)  # fmt: skip
+    (outcome,) = follow(ws)
+    assert outcome.result.startswith("rolled back to v2: v1 against v2: difference of losses +")
+    assert "v2" == champion(ws)
+
+
+def test_a_rollback_by_hand_is_not_watched(make: Make) -> None:
     """Or it would be rolled back in turn."""
     ws = make()
     by_hand(ws)

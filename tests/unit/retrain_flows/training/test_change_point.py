@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from retrain_flows.training.change_point import change_point
+from retrain_flows.training.change_point import change_point, rise
 
 
 @pytest.mark.parametrize("at", [4, 20, 36])
@@ -51,3 +51,11 @@ def test_the_uncertainty_grows_with_the_noise() -> None:
     assert vague is not None
     assert sharp.high - sharp.low < vague.high - vague.low
     assert sharp.statistic > vague.statistic
+
+
+@pytest.mark.parametrize("rises", [True, False])
+def test_a_rise_is_found_behind_a_fall(*, rises: bool) -> None:
+    """One that is longer than the rise too; a fall alone is none."""
+    noise = np.random.default_rng(3).normal(0, 0.05, 53)
+    levels = np.repeat([1.8, 0.4, 1.8 if rises else 0.4], [22, 22, 9])
+    assert (44 if rises else None) == rise(levels + noise, np.ones(53))
