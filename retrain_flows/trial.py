@@ -17,7 +17,7 @@ import numpy as np
 from features import scoring
 from features.window import from_ms
 from registry import operations, queries
-from registry.records import CheckResult, ComparedSlice, Comparison, ComparisonKind, RetrainRun
+from registry.records import ComparedSlice, Comparison, ComparisonKind, RetrainRun
 from retrain_flows.data import usable_rows
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.gate import evidence, slice_sums, slice_window
@@ -44,24 +44,17 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """New slices of a comparison, what the memory of slices is learned from, and the comparison with them weighed.
-
-    *weighed* is None where there are too few slices for that yet: they are recorded, and the next look adds to them.
-    """
+    """New slices of a comparison, what the memory of slices is learned from, and the comparison with them weighed."""
 
     slices: Sequence[ComparedSlice]
     history: Sequence[float]
-    weighed: Weighed | None
+    weighed: Weighed
     now: datetime
 
 
 def record_gate(ws: Workspace, run: RetrainRun, name: str, gated: GatedCandidate, now: datetime) -> Comparison | None:
-    """Record the look that a run's gate had at a candidate; None where it had no new slice.
-
-    Soon after a change there are too few slices to weigh. They are recorded all the same: a trial that began without
-    them would wait for as many again.
-    """
-    if not gated.slices:
+    """Record the look that a run's gate had at a candidate; None where it had too few new slices for one."""
+    if gated.weighed is None:
         return None
     reference = retrain_data.champion_of(ws.registry, ws.model).version
     pair = Pair(ComparisonKind.TRIAL, name, reference, run_id=run.id)
@@ -142,27 +135,18 @@ def compared(ws: Workspace, pair: Pair, since: datetime, as_of: datetime) -> tup
 
 def _record(ws: Workspace, pair: Pair, series: TrialSeries, new: Look) -> Comparison:
     """Record a look at a series."""
-    result, reason, numbers = _outcome(new, series.alpha)
+    window, total = new.weighed.window, new.weighed.evidence
+    numbers = {"mean": window.mean, "low": window.low, "high": window.high, "better": total.better,
+               "worse": total.worse, "alpha": series.alpha, "rows": float(window.rows),
+               "slices": float(window.slices)}  # fmt: skip
     made = Comparison(
         id=0, model=ws.model, kind=pair.kind, series=series.name, run_id=pair.run_id, promotion_id=pair.promotion_id,
         candidate=pair.candidate, reference=pair.reference, look=series.count + 1,
-        until=from_ms(new.slices[-1].start) + ws.schema.windows.slide, result=result, reason=reason,
-        slices=tuple(new.slices), history=tuple(new.history),
+        until=from_ms(new.slices[-1].start) + ws.schema.windows.slide, result=evidence.decide(total, series.alpha),
+        reason=_in_words(window, total, series.alpha), slices=tuple(new.slices), history=tuple(new.history),
         numbers={name: value for name, value in numbers.items() if np.isfinite(value)}, made_at=new.now,
     )  # fmt: skip
     return operations.record_look(ws.registry, made)
-
-
-def _outcome(new: Look, alpha: float) -> tuple[CheckResult, str, dict[str, float]]:
-    """Return what a look has shown, in words and in numbers too."""
-    if new.weighed is None:
-        few = f"{len(new.slices)} new slices with labels; a comparison needs {evidence.MIN_SLICES}"
-        return CheckResult.HOLD, few, {"alpha": alpha}
-    window, total = new.weighed.window, new.weighed.evidence
-    numbers = {"mean": window.mean, "low": window.low, "high": window.high, "better": total.better,
-               "worse": total.worse, "alpha": alpha, "rows": float(window.rows),
-               "slices": float(window.slices)}  # fmt: skip
-    return evidence.decide(total, alpha), _in_words(window, total, alpha), numbers
 
 
 def _in_words(window: Window, total: evidence.Evidence, alpha: float) -> str:

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from features.scoring import Floats
-from features.window import format_span, to_ms
+from features.window import format_span, from_ms, to_ms
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.training import sample_weights
 
-SHARES = (1, 2, 4)
-"""The window of the project file is tried whole, and divided by these: each step halves the age of the mean row. On the
-hourly bike rentals of docs/backtest.md half of a year is as much better than all of it as a quarter of all refits."""
+SHARES = (2, 4)
+"""The window of the project file is tried whole, and divided by these, as far as rows reach: each step halves the age of
+the mean row. On the hourly bike rentals of docs/backtest.md half of a year is as much better than all of it as a quarter
+of all refits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def candidates(
     data
         The labelled rows.
     longest
-        Length of the window of the project file.
+        Length of the window of the project file. A history that is shorter is divided in its place.
     until
         The moment of training.
     change
@@ -69,7 +70,8 @@ def candidates(
     weighted
         Whether rows before the change count less in the longest window.
     """
-    windows = [TrainingWindow(f"the last {format_span(longest / n)}", longest / n) for n in SHARES]
+    lengths = [longest, *(min(longest, _reach(data, until)) / n for n in SHARES)]
+    windows = [TrainingWindow(f"the last {format_span(length)}", length) for length in lengths]
     if change is not None:
         if weighted:
             name = f"{windows[0].name}, rows before the change of {change:%Y-%m-%d %H:%M} weighted down"
@@ -80,3 +82,9 @@ def candidates(
         distinct.setdefault(len(window.rows(data, until)), window)
     distinct.pop(0, None)
     return list(distinct.values())
+
+
+def _reach(data: Dataset, until: datetime) -> timedelta:
+    """Return how far rows reach back, in whole hours."""
+    hour = timedelta(hours=1)
+    return hour * (-(-(until - from_ms(int(data.times[0]))) // hour)) if len(data) else hour
