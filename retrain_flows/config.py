@@ -102,7 +102,7 @@ class Schedule(BaseModel):
     Parameters
     ----------
     interval
-        Retrains, for whatever reason, come at least once in so long a time (event time) on the average.
+        A retrain is due when the last one, for whatever reason, is so long ago in event time.
     new_labels
         A retrain is due when so many labels have matured since the last one.
     cron
@@ -111,7 +111,7 @@ class Schedule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    interval: Span | None = Field(None, description="retrain once in so long a time, retrains for incidents included")
+    interval: Span | None = Field(None, description="retrain when the last retrain is so long ago")
     new_labels: int | None = Field(None, ge=1, description="retrain when so many labels have matured since the last")
     cron: Cron | None = Field(None, description="retrain at these moments of event time: a cron expression, in UTC")
 

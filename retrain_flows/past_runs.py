@@ -27,9 +27,4 @@ def _is_refused(run: RetrainRun) -> bool:
 
 def last_training(ws: Workspace) -> datetime | None:
     """Return the event time of the last run that trained a challenger, whatever became of it."""
-    return max(trainings(ws), default=None)
-
-
-def trainings(ws: Workspace) -> list[datetime]:
-    """Return the event times of all runs that trained a challenger, whatever became of it."""
-    return [r.as_of for r in queries.runs(ws.registry, ws.model) if r.state is not RunState.FAILED]
+    return max((r.as_of for r in queries.runs(ws.registry, ws.model) if r.state is not RunState.FAILED), default=None)

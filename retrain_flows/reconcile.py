@@ -215,15 +215,11 @@ def _on_trial_for_incident(ws: Workspace) -> bool:
 
 def _since_last(ws: Workspace, as_of: datetime, last: datetime) -> schedule.SinceLast:
     """Return what has happened since the last retrain; labels are counted only where the schedule needs them."""
-    setting, due, new = ws.trainers.schedule, None, None
-    if setting.interval is not None:
-        begun = queries.promotions(ws.registry, ws.model)[0].effective_at
-        due = schedule.next_due(setting.interval, begun, past_runs.trainings(ws))
-    if setting.new_labels is not None:
-        end = as_of - ws.schema.label_delay
-        start = min(last - ws.schema.label_delay, end)
-        new = usable_rows.count(ws, as_of=as_of, start=start, end=end)
-    return schedule.SinceLast(as_of, last, new, due)
+    if ws.trainers.schedule.new_labels is None:
+        return schedule.SinceLast(as_of, last)
+    end = as_of - ws.schema.label_delay
+    start = min(last - ws.schema.label_delay, end)
+    return schedule.SinceLast(as_of, last, usable_rows.count(ws, as_of=as_of, start=start, end=end))
 
 
 def _unfinished(reg: Registry, model: str) -> Iterator[Decision]:

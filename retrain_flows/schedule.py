@@ -1,14 +1,9 @@
-"""Scheduled retrains: those that no incident calls for, as the section `retrain.schedule` says.
-
-An interval is a budget: each training, for whatever reason, uses one up. So incidents and schedule together train
-about once in an interval, unless incidents alone ask for more.
-"""
+"""Scheduled retrains: those that no incident calls for, as the section `retrain.schedule` says."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from features.window import format_span
 from retrain_flows import cron
@@ -27,44 +22,11 @@ class SinceLast:
         When the last retrain was made, or the first version was trained.
     new_labels
         Number of labels that have matured since then; None if it was not counted.
-    due
-        When the next one is due by the interval, see :func:`next_due`; None: an interval after the last.
     """
 
     now: datetime
     last: datetime
     new_labels: int | None = None
-    due: datetime | None = None
-
-
-MOST_PAID = 2
-"""Intervals after the last training within which the next is due in any case, however many came before."""
-
-
-def next_due(interval: timedelta, begun: datetime, trainings: Iterable[datetime]) -> datetime:
-    """Return when the next retrain is due by an interval: each training moves that on by one.
-
-    Parameters
-    ----------
-    interval
-        The setting `retrain.schedule.interval`.
-    begun
-        When the first version was trained.
-    trainings
-        When challengers were trained since, in any order.
-
-    Examples
-    --------
-    >>> from datetime import timezone
-    >>> begun, day = datetime(2026, 1, 1, tzinfo=timezone.utc), timedelta(days=1)
-    >>> tried = ([], [20], [20, 30], [90])
-    >>> [(next_due(28 * day, begun, [begun + n * day for n in days]) - begun).days for days in tried]
-    [28, 56, 84, 118]
-    """
-    due = begun + interval
-    for at in sorted(trainings):
-        due = min(max(due, at) + interval, at + MOST_PAID * interval)
-    return due
 
 
 def due(schedule: Schedule, since: SinceLast) -> str:
@@ -79,7 +41,7 @@ def due(schedule: Schedule, since: SinceLast) -> str:
     >>> due(Schedule(interval="28d"), SinceLast(start + timedelta(days=27), start))
     ''
     """
-    if schedule.interval is not None and since.now >= (since.due or since.last + schedule.interval):
+    if schedule.interval is not None and since.now >= since.last + schedule.interval:
         return (
             f"retrain.schedule.interval is {format_span(schedule.interval)}: "
             f"the last retrain was as of {since.last:%Y-%m-%d %H:%M} UTC"

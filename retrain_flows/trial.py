@@ -90,7 +90,7 @@ def look(
     """
     start = series.looks[-1].until if series.looks else since
     slide = ws.schema.windows.slide
-    wanted = look_slices(sum(len(look.slices) for look in series.counting))
+    wanted = look_slices(sum(len(look.slices) for look in series.looks))
     if (as_of - ws.schema.label_delay - start) // slide < wanted:
         return None
     slices = compared(ws, pair, start, as_of)

@@ -24,9 +24,9 @@ TRAINERS = ("trainers", "leeway_trainers")
 
 EVALUATION_WINDOWS = 4
 """Windows in the evaluation period."""
-SCHEDULE_WINDOWS = 4
-"""Windows for each retrain, by schedule or for an incident: with a quarter of the trainings of a refit at every window
-most of what that gains is reached (docs/backtest.md)."""
+SCHEDULE_WINDOWS = 5
+"""Windows between scheduled retrains. Incidents add some: with about a quarter of the trainings of a refit at every
+window most of what that gains is reached (docs/backtest.md)."""
 
 
 def write(

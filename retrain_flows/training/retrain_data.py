@@ -28,7 +28,7 @@ from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.gate import evidence, slice_sums
 from retrain_flows.training import run_cause, trial_series
-from retrain_flows.training.change_point import change_point, rise
+from retrain_flows.training.change_point import change_point
 
 BASELINE_SLICES = 28
 """Slices of a new baseline, where there are as many since the last change: below 20 there is no guarantee
@@ -155,19 +155,13 @@ def _after_training(version: Version, rows: Dataset) -> Dataset:
 
 
 def _change(ws: Workspace, rows: Dataset, answers: Values, sd: float) -> datetime | None:
-    """Return the change point of a model's loss on rows; None where none stands out.
-
-    A rise counts before a fall: a champion that was put back has rows of before, on which it was bad.
-    """
+    """Return the change point of a model's loss on rows; None where none stands out."""
     if len(rows) == 0:
         return None
     losses = scoring.losses(rows.task, answers, rows.target, sd=sd)
     starts, sums, counts = slice_sums.by_slice(losses, rows.times, ws.schema.windows)
-    series = sums / counts, counts.astype(np.float64)
-    index, change = rise(*series), change_point(*series)
-    if index is None and change is not None and change.significant:
-        index = change.index
-    return None if index is None else from_ms(int(starts[index]))
+    change = change_point(sums / counts, counts.astype(np.float64))
+    return from_ms(int(starts[change.index])) if change is not None and change.significant else None
 
 
 def _earlier(ws: Workspace, champion: Version) -> list[Version]:

@@ -14,10 +14,10 @@ from features.window import format_span, from_ms, to_ms
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.training import sample_weights
 
-SHARES = (2, 4)
-"""The window of the project file is tried whole, and divided by these, as far as rows reach: each step halves the age of
-the mean row. On the hourly bike rentals of docs/backtest.md half of a year is as much better than all of it as a quarter
-of all refits."""
+SHORTER = 2
+"""Shorter windows that are tried beside that of the project file. Each is half as long as the one before, which halves the
+age of the mean row. On the hourly bike rentals of docs/backtest.md half of a year is as much better than all of it as a
+quarter of all refits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def candidates(
     data
         The labelled rows.
     longest
-        Length of the window of the project file. A history that is shorter is divided in its place.
+        Length of the window of the project file. It is halved until a window leaves rows of the history out.
     until
         The moment of training.
     change
@@ -70,7 +70,7 @@ def candidates(
     weighted
         Whether rows before the change count less in the longest window.
     """
-    lengths = [longest, *(min(longest, _reach(data, until)) / n for n in SHARES)]
+    lengths = [longest, *_shorter(longest, _reach(data, until))]
     windows = [TrainingWindow(f"the last {format_span(length)}", length) for length in lengths]
     if change is not None:
         if weighted:
@@ -84,7 +84,18 @@ def candidates(
     return list(distinct.values())
 
 
+def _shorter(longest: timedelta, reach: timedelta) -> list[timedelta]:
+    """Return the lengths of the shorter windows for rows that reach so far back.
+
+    >>> [str(length) for length in _shorter(timedelta(days=364), timedelta(days=60))]
+    ['45 days, 12:00:00', '22 days, 18:00:00']
+    """
+    length = longest / 2
+    while reach and length >= reach:
+        length /= 2
+    return [length / 2**k for k in range(SHORTER)]
+
+
 def _reach(data: Dataset, until: datetime) -> timedelta:
-    """Return how far rows reach back, in whole hours."""
-    hour = timedelta(hours=1)
-    return hour * (-(-(until - from_ms(int(data.times[0]))) // hour)) if len(data) else hour
+    """Return how far rows reach back from a moment; nothing without rows."""
+    return until - from_ms(int(data.times[0])) if len(data) else timedelta(0)

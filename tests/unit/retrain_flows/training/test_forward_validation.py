@@ -155,10 +155,13 @@ def test_blocks_without_enough_rows_before_them_stay_unanswered() -> None:
 
 
 def test_windows_that_hold_the_same_rows_compete_once() -> None:
-    """A history that is shorter than the longest window is divided in its place; the rows since a change are one more."""
+    """The longest is halved until it leaves rows out, twice more than once; the rows since a change are one more."""
     data, until = rows(480), from_ms(480 * to_ms(HOUR))
     names = [w.name for w in training_windows.candidates(data, 80 * DAY, until, None)]
     assert ["the last 80d", "the last 10d", "the last 5d"] == names
+    assert [480, 240, 120] == [
+        len(w.rows(data, until)) for w in training_windows.candidates(data, 40 * DAY, until, None)
+    ]
     windows = training_windows.candidates(data, 20 * DAY, until, until - 3 * DAY)
     assert [480, 240, 120, 72] == [len(w.rows(data, until)) for w in windows]
     assert "since the change of 1970-01-18 00:00" == windows[-1].name
