@@ -16,8 +16,8 @@ from retrain_flows.training import sample_weights
 
 SHORTER = 2
 """Shorter windows that are tried beside that of the project file. Each is half as long as the one before, which halves
-the age of the mean row. On the hourly bike rentals of docs/backtest.md half of a year is as much better than all of it as
-a quarter of all refits."""
+the age of the mean row. On the hourly bike rentals of docs/backtest.md half of a year is as much better than all of it
+as a quarter of all refits."""
 
 
 @dataclass(frozen=True, slots=True)
