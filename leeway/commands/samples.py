@@ -152,7 +152,3 @@ def print_totals(
         *((name, n) for name, n in counts.items() if n and name != "rows"),
         *([("records that could not be used", rejected)] if rejected else []),
     ])  # fmt: skip
-
-
-def _warn(text: str) -> None:
-    show.note_on_stderr(show.text(text))

@@ -45,9 +45,7 @@ def test_a_slice_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert [PER_HOUR] * 4 == sizes
 
 
-def test_slices_that_close_together_have_their_facts_read_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_slices_that_close_together_have_their_facts_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each gets the counts that it has by itself."""
     with skew_world.opened(tmp_path, {9: 0.1, 10: 0.4}) as world:
         log, reads = assembly.stored_events(world.opened, world.model), list[int]()
