@@ -22,7 +22,7 @@ BUCKETS = 16
 """Key groups of the label join over topics: how many workers can share it at most. Checkpointed state relies on the
 number: with another one, ids would be in other groups."""
 BUCKETS_OF_ONE_WORKER = 1
-"""Key groups where one worker has all of the join, as over files: each group costs a join a slice, and calls to state."""
+"""Key groups where one worker has all of the join, as over files: each group costs a join a slice, and state calls."""
 
 
 @dataclass(frozen=True, slots=True)
