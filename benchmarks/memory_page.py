@@ -18,7 +18,7 @@ noise of few rows, long memory, and slices that vary more at some times than at 
 it, which evidence over time adds up. So a panel's variables are tested together for what is left
 (`monitors/sequential/slow_memory.py`), and those that are doubted are outside the guarantee, as `leeway why` and the
 pages say. What the test cannot see in a few variables costs them evidence each slice (`EVIDENCE_LOSS` in
-`monitors/sequential/panel.py`).
+`monitors/sequential/evidence_loss.py`).
 
 {panels} panels of 20 features a kind; panels of 5 and of one feature are cut from them. *Untested* is the same without
 the test and without that loss: how it was.

@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks import changes, concepts, tuned
 from benchmarks.changes import AFTER, REFERENCE, ROWS, Concepts, Floats, Ints, Rng, Rows, World
 from benchmarks.tuned import Line
-from monitors.sequential import edetector, panel, seasonality, slice_scores
+from monitors.sequential import edetector, evidence_loss, panel, seasonality, slice_scores
 from monitors.stats import threshold
 from monitors.stats.bins import freeze_numeric
 from monitors.verdicts import loss_scores
@@ -63,7 +63,8 @@ def stream(world: World, schedule: Schedule, rng: Rng) -> Rows:
 def earlier() -> Iterator[None]:
     """Within this, bets are as they were: on tails alone, whatever a change's age, and less is lost for memory."""
     tails = np.where(np.arange(edetector.BETS) < len(edetector.STAKES), 1 / len(edetector.STAKES), 0.0)
-    with mock.patch.object(edetector, "WEIGHTS", tails), mock.patch.multiple(panel, EVIDENCE_LOSS=0.4, MEMORY_LOSS=0.0):
+    less = {"EVIDENCE_LOSS": 0.4, "MEMORY_LOSS": 0.0}
+    with mock.patch.object(edetector, "WEIGHTS", tails), mock.patch.multiple(evidence_loss, **less):
         yield
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.errors import ProjectError
-from features.events import decode
 from features.facts.declaration import FactFeature, FactSource
 from features.schema import EventSchema, Role
 from features.security import secret_file
@@ -96,6 +95,8 @@ def of_events(role: str, table: Table, model: EventSchema, project: Path, state:
     project, state
         The folder of the project file, and the state folder.
     """
+    from features.events import decode  # it needs pandas, which a project without tables does not
+
     decoded: Role = "labels" if role == "labels" else "requests"  # which have what history has
     columns = {column for column, _ in decode.event_columns(model, decoded).values()}
     return _landed(

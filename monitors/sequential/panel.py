@@ -11,7 +11,6 @@ Whether ranks keep their level is checked on the reference: the assumption is th
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,7 +18,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from monitors.sequential import edetector, exchangeability, whitening
+from monitors.sequential import edetector, evidence_loss, exchangeability, whitening
 from monitors.sequential.slice_scores import ScoreFunction, SliceCounts
 from monitors.stats.distance import Distances
 
@@ -27,20 +26,6 @@ Flags = npt.NDArray[np.bool_]
 MAX_MEMORY_NONLINEAR = 0.35
 """AR(1) coefficient of the middle above which bets are made on linear scores only: squares of a series with memory come
 in bursts, which broke the guarantee up to fifty times over (docs/statistics.md, section 2)."""
-NO_SLOW_MEMORY = 0.07
-"""Slow memory (:attr:`.exchangeability.Exchangeability.slow_memory`) that costs no evidence: as little as the test
-leaves open for twenty variables of 60 slices. More is not worth mentioning beside what whitening leaves anyway."""
-EVIDENCE_LOSS = 0.8
-"""Nats of evidence that are taken away each slice, for each unit of slow memory above that, times the root of the
-number of variables: it is the largest of them that raises an alarm. A level that wanders unseen feeds evidence a little
-in every slice; a change that matters brings more than it loses. One variable of 60 slices keeps .75 to .95 of its
-evidence from slice to slice, twenty nearly all of it. More would cost changes of a tenth of the loss, which are found
-late as it is (docs/decisions/0017 and 0025)."""
-MEMORY_LOSS = 3.0
-"""The same for each unit of ``phi**2 / sqrt(slices)``: the part of the variance that whitening takes away, times how
-surely it is known. Phi is the larger AR(1) coefficient of middle and spread, and at least the panel's median, as
-variables with too small an estimate are those that alarm. With phi at .6 and 60 slices .87 are kept, without memory
-nearly all (docs/decisions/0025)."""
 MAX_CALIBRATION_SLICES = 1000
 """Slices among which a new one is ranked, at most: the reference's always, then the newest. It bounds the state
 (4.4 MiB for 1,000 features: docs/statistics.md, section 5)."""
@@ -88,7 +73,7 @@ class Panel:
         For every variable why its slices are not exchangeable, so that there is no guarantee; "" where they are.
     retention
         The part of its evidence that each variable keeps from slice to slice, (variables,), 0 to 1: see
-        :data:`EVIDENCE_LOSS` and :data:`MEMORY_LOSS`.
+        :mod:`monitors.sequential.evidence_loss`.
     lines
         The evidence at which each variable raises an alarm by itself, (variables,); None where that is not known. What
         goes beyond it would be lost, and is paid out beforehand.
@@ -229,16 +214,8 @@ def fit(
     scale, others = _scales(residuals)
     residuals = residuals / others
     known = exchangeability.examine(measure, whitener, residuals, identity, merged=merged)
-    kept = _retention(whitener, len(residuals), known)
+    kept = evidence_loss.retention(whitener, len(residuals), known)
     return Panel(measure, identity, whitener, residuals, scale, known.violations, kept)
-
-
-def _retention(whitener: whitening.Whitener, slices: int, known: exchangeability.Exchangeability) -> Distances:
-    """Return the part of its evidence that each variable keeps from slice to slice, (variables,)."""
-    slow = max(known.slow_memory - NO_SLOW_MEMORY, 0.0) * math.sqrt(known.violations.count(""))
-    phi = whitener.phi[:, :2].max(axis=-1)
-    phi = np.maximum(phi, np.median(phi))
-    return np.asarray(np.exp(-EVIDENCE_LOSS * slow - MEMORY_LOSS * phi**2 / math.sqrt(slices)))
 
 
 def _scales(residuals: Distances) -> tuple[Distances, Distances]:

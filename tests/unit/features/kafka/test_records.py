@@ -251,8 +251,8 @@ def test_a_bad_avro_schema_is_an_error_that_says_so(tmp_path: Path, text: str, m
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({}, "either `path` or `topic`"),
-        ({"path": "events", "topic": "t"}, "either `path` or `topic`"),
+        ({}, "set one of `path`, `topic` and `table`"),
+        ({"path": "events", "topic": "t"}, "set one of `path`, `topic` and `table`"),
         ({"path": "events", "format": "json"}, "`format` goes with `topic`"),
         ({"topic": "t", "avro_schema": "a.avsc"}, "`avro_schema` goes with `format: avro`"),
     ],
