@@ -9,7 +9,7 @@ distribution is assumed, only that slices are exchangeable.
 
 Half of the weight is on five bets that a p-value is small, half on bets that know the age of the supposed change
 (:mod:`monitors.sequential.aged_bets`). What evidence beyond the line would be worth nothing, as an alarm takes all of
-it: it is paid out beforehand, where a bet reaches the line (:func:`_without_overshoot`).
+it: it is paid out beforehand, where a bet reaches the line (``_without_overshoot``).
 
 References
 ----------

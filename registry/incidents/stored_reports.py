@@ -20,7 +20,7 @@ from registry.incidents import incident_rules
 _T = tables.window_reports.c
 _WINDOW = ("model", "version", "segment", "stage", "window_start", "window_end")
 WindowKey = tuple[str, str, str, str, datetime, datetime]
-"""What makes a window the same window: the columns of :data:`_WINDOW`."""
+"""What makes a window the same window: the columns of ``_WINDOW``."""
 WINDOWS_PER_STATEMENT = 100
 """Windows that one statement asks for; SQLite takes 32,766 values, each other database more."""
 
