@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,8 @@ from monitors.flink import rest_address
 
 _HOST = "127.0.0.1"
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_LOOKS, _PAUSE_SECONDS = 5, 0.05
+"""How often a connection is looked for in the tables, and the pause between."""
 
 
 @functools.cache
@@ -73,6 +76,19 @@ def owner(local: int, remote: int, tables: Iterator[str] | None = None) -> int |
     return None
 
 
+def _owner(local: int, remote: int) -> int | None:
+    """Return the :func:`owner` of a connection that is open now, looking again where it is not in the table.
+
+    The table is no snapshot: where connections come and go while it is read, rows of others are left out.
+    """
+    for _ in range(_LOOKS):
+        user = owner(local, remote)
+        if user is not None or not _TABLES[0].exists():
+            return user
+        time.sleep(_PAUSE_SECONDS)
+    return None
+
+
 def _lines() -> Iterator[str]:
     for table in _TABLES:
         if table.exists():
@@ -101,7 +117,7 @@ def _start(pool: Any) -> str:
 def _start_worker(pool: Any, start: Any, request: Any, context: Any) -> Any:
     """Start a worker if the request comes from a process of this user."""
     peer = re.fullmatch(r"ipv4:127\.0\.0\.1:(\d+)", context.peer())
-    user = owner(int(peer[1]), pool._port) if peer else None
+    user = _owner(int(peer[1]), pool._port) if peer else None
     if peer is None or (user != os.getuid() and _TABLES[0].exists()):
         msg = f"a worker was requested by {context.peer()}, which is no process of this user"
         raise errors.EngineError(msg, hint="another account of this machine is trying to get in")

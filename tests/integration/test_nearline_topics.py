@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from features.errors import EngineError
 from features.events import publishing
 from features.events.encode import DIGEST
 from features.kafka import connections
@@ -174,8 +175,8 @@ def test_the_job_on_a_cluster_is_stopped_upgraded_and_started_and_answers_once(
     """It goes on from its savepoint; a replay, which would answer again, is refused."""
     requests = project(tmp_path, broker, "far", f"flink: {{address: '{flink_cluster}'}}\n")
 
-    def job(*words: str, code: int = 0) -> Any:
-        return document(tmp_path, "job", *words, code=code)
+    def job(*words: str) -> Any:
+        return document(tmp_path, "job", *words)
 
     def wait_for(name: str) -> None:
         end = time.monotonic() + PATIENCE_SECONDS
@@ -188,7 +189,8 @@ def test_the_job_on_a_cluster_is_stopped_upgraded_and_started_and_answers_once(
     wait_for("first")
     (listed,) = (row for row in job("list") if row["kind"] == "nearline")
     upgraded = job("upgrade", "--kind", "nearline")
-    job("restart", "--kind", "nearline", "--replay", code=2)
+    with pytest.raises(EngineError, match="would write again"):
+        job("restart", "--kind", "nearline", "--replay")
     requests.send("second")
     wait_for("second")
     stopped = job("stop", "--kind", "nearline")

@@ -62,3 +62,14 @@ def test_a_connection_of_another_user_s_is_refused(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(os, "getuid", lambda: 4242)
         with pytest.raises(errors.EngineError, match="no process of this user"):
             loopback_job._start_worker(Pool(remote), start, "w", Asked(f"ipv4:127.0.0.1:{local}"))
+
+
+def test_a_connection_that_one_reading_leaves_out_is_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's table of connections is no snapshot; one that is never in it is nobody's."""
+    monkeypatch.setattr(loopback_job, "_PAUSE_SECONDS", 0.0)
+    readings = iter([None, None, 1000])
+    monkeypatch.setattr(loopback_job, "owner", lambda *_: next(readings))
+    found = loopback_job._owner(1, 2)
+    monkeypatch.setattr(loopback_job, "owner", lambda *_: None)
+
+    assert (1000, None) == (found, loopback_job._owner(1, 2))
