@@ -38,14 +38,6 @@ def _without_waiting_for_the_disk(connection: Any, _: object) -> None:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def without_traces_of_flink() -> Iterator[None]:
-    """An embedded job's worker runs in this process and leaves a variable, with which no child could start Flink."""
-    os.environ.pop("PYFLINK_GATEWAY_DISABLED", None)
-    yield
-    os.environ.pop("PYFLINK_GATEWAY_DISABLED", None)
-
-
-@pytest.fixture(autouse=True, scope="module")
 def without_projects_of_other_files() -> Iterator[None]:
     """Loading a trainer leaves its project importable, and another project's module of that name would be refused."""
     with project_imports.undone():

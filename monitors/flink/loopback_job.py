@@ -26,6 +26,9 @@ from monitors.flink import rest_address
 
 _HOST = "127.0.0.1"
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_OF_OTHERS = ("PYTHON_LOOPBACK_SERVER_ADDRESS", "PYFLINK_GATEWAY_DISABLED")
+"""Variables of the process that requests a worker, which the worker would put into the environment of this one. Flink
+that is started here later would have them too: its own workers would run in this process, or it would not start."""
 _LOOKS, _PAUSE_SECONDS = 5, 0.05
 """How often a connection is looked for in the tables, and the pause between."""
 
@@ -121,4 +124,6 @@ def _start_worker(pool: Any, start: Any, request: Any, context: Any) -> Any:
     if peer is None or (user != os.getuid() and _TABLES[0].exists()):
         msg = f"a worker was requested by {context.peer()}, which is no process of this user"
         raise errors.EngineError(msg, hint="another account of this machine is trying to get in")
+    for name in _OF_OTHERS:
+        request.params.pop(name, None)
     return start(pool, request, context)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -105,11 +104,8 @@ def finish(result: Any, logs: Path) -> None:
     EngineError
         The job failed; the message is the innermost cause.
     """
-    try:
-        with flink_errors(logs):
-            result.wait()
-    finally:
-        _forget_worker()
+    with flink_errors(logs):
+        result.wait()
 
 
 @contextlib.contextmanager
@@ -121,11 +117,6 @@ def flink_errors(logs: Path) -> Iterator[None]:
         raise
     except Exception as error:  # py4j wraps every Java exception in one type
         raise engine_error(error, logs) from error
-
-
-def _forget_worker() -> None:
-    """Remove a variable that a worker in this process leaves: with it, no child process starts Flink."""
-    os.environ.pop("PYFLINK_GATEWAY_DISABLED", None)
 
 
 def engine_error(error: Exception, logs: Path) -> errors.EngineError:
@@ -159,7 +150,6 @@ class Running:
         """Cancel the job; its newest checkpoint stays."""
         with contextlib.suppress(Exception):  # it may have ended already
             self.result.get_job_client().cancel().result()
-        _forget_worker()
 
 
 def start(

@@ -29,8 +29,7 @@ def leeway(folder: Path, *arguments: str, code: int = 0) -> str:
     """Return what `leeway` prints, run in *folder* as a process of its own; it must end with *code*."""
     done = subprocess.run(
         [sys.executable, "-m", "leeway", *arguments], cwd=folder, capture_output=True, text=True, check=False,
-        # The worker of an embedded job of this process leaves a variable with which no child starts Flink.
-        env={**os.environ, "COLUMNS": "200", "PYFLINK_GATEWAY_DISABLED": "0"},
+        env={**os.environ, "COLUMNS": "200"},
     )  # fmt: skip
     assert code == done.returncode, done.stdout + done.stderr
     return done.stdout

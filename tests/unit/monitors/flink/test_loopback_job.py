@@ -31,6 +31,18 @@ class Pool:
     _port: int
 
 
+class Request(str):
+    """A request, by the worker's name, with the environment of the process that asks."""
+
+    def __new__(cls, name: str, **params: str) -> Request:
+        """Return it with the variables *params*."""
+        made = super().__new__(cls, name)
+        made.params = params
+        return made
+
+    params: dict[str, str]
+
+
 def start(pool: Any, request: str, context: Any) -> str:
     """Start a worker."""
     return f"started {request}"
@@ -42,8 +54,10 @@ def test_a_connection_of_this_user_s_is_known_as_such() -> None:
         local, remote = client.getsockname()[1], server.getsockname()[1]
         assert os.getuid() == loopback_job.owner(local, remote)
         assert loopback_job.owner(remote, local + 1) is None
-        told = loopback_job._start_worker(Pool(remote), start, "w", Asked(f"ipv4:127.0.0.1:{local}"))
+        request = Request("w", PYTHON_LOOPBACK_SERVER_ADDRESS="127.0.0.1:1", TABLE_LOCAL_TIME_ZONE="UTC")
+        told = loopback_job._start_worker(Pool(remote), start, request, Asked(f"ipv4:127.0.0.1:{local}"))
         assert "started w" == told
+        assert {"TABLE_LOCAL_TIME_ZONE": "UTC"} == request.params  # that of this process stays without the address
 
 
 @pytest.mark.parametrize(
