@@ -44,7 +44,8 @@ River, or of your own with the same methods, can be used: a trainer is a functio
 | fit | on all rows at once: `retrain.trainer` |
 | learn | batch by batch, in order of time: `retrain.online`, and [the learner in the stream](online-learning.md) |
 | predict | a probability of label 1 (binary), a number (regression) or a class for each row |
-| file | stored without pickle, it answers the same after loading; untrusted types go to `retrain.trust` |
+| file | stored without pickle, it answers the same after loading (numbers to nine digits); untrusted types go to \
+`retrain.trust` |
 | goes on | loaded from its file, it learns on and answers as one that was never stored (warm start) |
 
 What cannot be stored cannot be promoted, and cannot be a learner in the stream. *No* in *predict* with *yes* in *learn*
@@ -58,6 +59,7 @@ trainer; to go on from a model, let it learn.
 _COLUMNS = "| algorithm | task | fit | learn | predict | file | goes on |"
 _RULE = "|---|---|---|---|---|---|---|"
 _BREAK = "\n"
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +121,21 @@ def _measured(case: Case, rows: Dataset) -> Abilities:
     if data is None:
         return made
     again = scoring.score(_loaded(data), rows.frame, rows.task)
-    made = replace(made, stored="yes" if np.array_equal(answers, again) else "no")
+    made = replace(made, stored="yes" if alike(answers, again) else "no")
     return replace(made, goes_on=_goes_on(case, rows)) if learned is not None else replace(made, goes_on="")
+
+
+def alike(left: Values, right: Values) -> bool:
+    """Return whether answers are the same: classes exactly, numbers to nine digits.
+
+    A loaded matrix may lie in memory in another order, and how sums are rounded follows the order and the processor.
+
+    >>> alike(np.array([0.1]), np.array([0.1 + 1e-16])), alike(np.array([0.1]), np.array([0.1001]))
+    (True, False)
+    """
+    if left.dtype == object or right.dtype == object:
+        return bool(np.array_equal(left, right))
+    return bool(np.allclose(left, right, rtol=_ROUNDING, atol=0.0))
 
 
 def learnt(case: Case, model: Any, rows: Dataset, *, stored: bool = False) -> Any:
@@ -137,7 +152,7 @@ def _goes_on(case: Case, rows: Dataset) -> str:
         return scoring.score(learnt(case, case.learn(), rows, stored=stored), rows.frame, rows.task)
 
     broken = _try(lambda: answers(stored=True))
-    return "yes" if broken is not None and np.array_equal(answers(stored=False), broken) else "no"
+    return "yes" if broken is not None and alike(answers(stored=False), broken) else "no"
 
 
 def _loaded(data: bytes) -> Any:
