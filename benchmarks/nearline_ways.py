@@ -29,6 +29,7 @@ from registry.files import artifacts
 from registry.files.artifacts import ArtifactStore
 from serving.nearline import champion_file
 from serving.nearline.record_scoring import RecordScoring
+from serving.nearline.worker_model import WorkerModel
 
 SCHEMA = EventSchema(model="m", task=Task.BINARY, features=dict.fromkeys(FEATURES, FeatureKind.NUMERIC))
 AT_ONCE = 500
@@ -46,10 +47,9 @@ def job(way: str, folder: Path, address: str) -> None:
     read, written = topics(way)
     champion = folder / "champion.json"
     target = Source(topic=written, bootstrap=address)
-    scoring = RecordScoring(
-        SCHEMA, NO_FACTS, champion, folder / "artifacts", TREES, target, partial(dead_letters.append, folder, "m"),
-        partial(datetime.now, UTC), folder,
-    )  # fmt: skip
+    set_aside = partial(dead_letters.append, folder, "m")
+    model = WorkerModel(SCHEMA, NO_FACTS, champion, folder / "artifacts", TREES, set_aside, partial(datetime.now, UTC))
+    scoring = RecordScoring(model, target, folder)
     engine = Engine(checkpoint_interval=COMMIT)
     how = deploy_job.Deployment(way, way, engine, folder, tuple(coordinates.jars("flink-kafka")))
     outputs = EventTopic(written, encode.CONTENT["json"],

@@ -123,7 +123,6 @@ def _run_training(training: Callable[[Any], Any], order: Any, *, limits: Limits)
 
 def replay(opened: Context, model: Model, start: datetime, end: datetime) -> list[Report]:
     """Return the reports on every window inside [start, end), recomputed in batch."""
-    landing.land(model.tables, datetime.now(UTC))
     begin = stream_findings.read_from(model.schema.windows, start) if model.monitor.error_stream else start
     outcome = run_job.run_once(spec(opened, model, begin), directories(model), opened.dir / "logs")
     return [r for r in outcome.reports if start <= r.window_start and r.window_end <= end]

@@ -62,7 +62,8 @@ def _letters(place: Path) -> Iterator[dict[str, Any]]:
 
 def append(state: Path, model: str, role: str, rejects: Iterable[Reject]) -> None:
     """Write records that could not be used, each once however often it is written."""
-    place = folder(state, model)
-    place.mkdir(parents=True, exist_ok=True)
-    with (place / f"{role}.jsonl").open("a") as file:
-        file.writelines(dead_letter(role, one) + "\n" for one in rejects)
+    if lines := [dead_letter(role, one) + "\n" for one in rejects]:
+        place = folder(state, model)
+        place.mkdir(parents=True, exist_ok=True)
+        with (place / f"{role}.jsonl").open("a") as file:
+            file.writelines(lines)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-import filelock
-
 from features import errors
+from features.files import lock_file
 from features.schema import Task
 from features.security.file_names import file_name
 from features.window import to_ms
@@ -70,9 +68,9 @@ def current(opened: Context, model: Model) -> Branch:
     branch = newest(opened, model)
     if branch is None:
         branch = branches.begin(opened.dir, model.name, new_plan(opened, model, 0, "the first"))
-    asked = model.retrain.online if model.retrain else None
-    if branch.plan.trainer != asked:
-        msg = f"branch {branch.number} learns by {branch.plan.trainer}, and retrain.online is {asked}"
+    trainer = model.retrain.online if model.retrain else None
+    if branch.plan.trainer != trainer:
+        msg = f"branch {branch.number} learns by {branch.plan.trainer}, and retrain.online is {trainer}"
         raise errors.ProjectError(msg, hint="`leeway learner reset` begins a branch with the new one")
     return branch
 
@@ -87,14 +85,8 @@ def require_going(opened: Context, model: Model, branch: Branch) -> None:
         )
 
 
-@contextmanager
-def alone(opened: Context, model: Model) -> Iterator[None]:
+def alone(opened: Context, model: Model) -> AbstractContextManager[None]:
     """Hold the learner of a model for this process."""
-    path = branches.folder(opened.dir, model.name) / ".lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with filelock.FileLock(path, timeout=0):
-            yield
-    except filelock.Timeout as error:
-        msg = f"the learner of {model.name} runs in another process"
-        raise errors.IllegalMove(msg, hint="`leeway learner stop` ends it") from error
+    msg = f"the learner of {model.name} runs in another process"
+    busy = errors.IllegalMove(msg, hint="`leeway learner stop` ends it")
+    return lock_file.exclusive(branches.folder(opened.dir, model.name) / ".lock", busy)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from features.security.file_names import file_name
 from features.window import from_ms
 from leeway.context import Context
 from leeway.project.load import Model
-from monitors.samples.parts import SampleParts
 from registry import queries
 from retrain_flows.training import learner_branch
 
@@ -21,11 +19,6 @@ def progress_text(progress: dict[str, Any]) -> str:
     loss = "" if progress["loss"] is None else f", prequential loss {progress['loss']:.4g}"
     until = f"{from_ms(progress['mark']):%Y-%m-%d %H:%M}"
     return f"{progress['learned']:,} samples learned, {progress['tested']:,} tested, labels until {until}{loss}"
-
-
-def samples(opened: Context, model: Model) -> SampleParts:
-    """Return the parts of a model's samples, which its learner learns from."""
-    return SampleParts((opened.dir / "samples" / file_name(model.name)).resolve())
 
 
 def read(opened: Context, model: Model) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from features.window import format_span, from_ms
-from leeway import assembly, learner_state
+from leeway import assembly
+from leeway import learner_branch as own_branch
 from leeway.context import Context
 from leeway.project.load import Model
 from monitors.finding import Stage
@@ -135,7 +136,7 @@ class _Sides:
             return None
         sd = retrain_data.label_sd(assembly.workspace(self.opened, self.model), serving)
         return learner_losses.read(
-            self.model.schema, learner_state.samples(self.opened, self.model), branch, version=serving.version,
+            self.model.schema, own_branch.samples(self.opened, self.model), branch, version=serving.version,
             span=self.model.retrain.evaluation, sd=sd,
         )  # fmt: skip
 

@@ -156,10 +156,11 @@ def watched_pair(ws: Workspace) -> tuple[Promotion, Pair] | None:
     newest = watched(ws.registry, ws.model)
     if newest is None:
         return None
+    assert newest.from_version is not None  # what is watched has taken the place of another
     files = [_version(ws, name).artifact for name in (newest.to_version, newest.from_version)]
     if None in files:
         return None
-    return newest, Pair(ComparisonKind.WATCH, newest.to_version, str(newest.from_version), promotion_id=newest.id)
+    return newest, Pair(ComparisonKind.WATCH, newest.to_version, newest.from_version, promotion_id=newest.id)
 
 
 def watched(reg: Registry, model: str) -> Promotion | None:
@@ -169,14 +170,14 @@ def watched(reg: Registry, model: str) -> Promotion | None:
     come back. One by hand is not: somebody wants it so.
     """
     newest = next(reversed(queries.promotions(reg, model)), None)
-    if newest is None or newest.from_version is None or newest.is_new:
-        return newest if newest is not None and newest.is_new else None
+    if newest is None or newest.is_new:
+        return newest
     own = newest.actor == chain.SYSTEM and newest.from_version in trial_series.helped(reg, model)
     return newest if own else None
 
 
-def _version(ws: Workspace, name: str | None) -> Version:
-    return queries.version(ws.registry, ws.model, str(name))
+def _version(ws: Workspace, name: str) -> Version:
+    return queries.version(ws.registry, ws.model, name)
 
 
 def _roll_back(ws: Workspace, promotion: Promotion, text: str, as_of: datetime, now: datetime) -> Outcome:

@@ -14,15 +14,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import filelock
-
 from features import errors
+from features.files import lock_file
 from registry import operations, queries
 from registry.records import Decision, RetrainRun, RunState
 from retrain_flows import follow_up, promote
@@ -97,7 +95,7 @@ def run(
     LeewayError
         A step failed. The run is then recorded as failed, with the reason; so it is with any other exception.
     """
-    with _exclusive(ws.state / "locks" / f"{ws.model}.lock"):
+    with _alone(ws):
         begun = _begin(ws, request)
         if begun.state is not RunState.RUNNING:
             return begun
@@ -142,16 +140,10 @@ def _on_record(ws: Workspace, begun: RetrainRun, now: Callable[[], datetime]) ->
         raise
 
 
-@contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
-    """Hold a lock file; the system releases it when the process ends, also when it is killed.
+def _alone(ws: Workspace) -> AbstractContextManager[None]:
+    """Hold the model's retraining for this process.
 
     It only avoids double work on one machine: the registry makes sure that a decision is carried out once.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with filelock.FileLock(path, timeout=0):
-            yield
-    except filelock.Timeout as error:
-        msg = f"{path.stem} is being retrained by another process"
-        raise errors.IllegalMove(msg, hint="wait for it to end") from error
+    busy = errors.IllegalMove(f"{ws.model} is being retrained by another process", hint="wait for it to end")
+    return lock_file.exclusive(ws.state / "locks" / f"{ws.model}.lock", busy)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from features import user_code
-from features.values.untyped import Reject
 from features.window import UTC
-from leeway import context, dead_letters, nearline_champion
+from leeway import context
 from leeway.commands import nearline_topics, score
 from leeway.commands.options import AsJson, ModelName, until_stopped
 from leeway.context import Context
@@ -73,14 +70,12 @@ def nearline(
 
 def _run(opened: Context, model: Model, source: Path, target: Path) -> ChampionFollower:
     """Run the job until it is stopped, and follow the registry meanwhile."""
-    trusted = tuple(model.retrain.trust) if model.retrain else ()
-    champion = nearline_champion.path(opened, model)
-    follower = ChampionFollower(opened.registry, model.schema, trusted, champion, _note)
+    from leeway.streaming import nearline_job  # Kafka's client is not imported where it is not used
+
+    own = nearline_job.worker_model(opened, model)
+    follower = ChampionFollower(opened.registry, own.schema, own.trusted, own.champion, _note)
     follower.begin()
-    task = StreamScoring(
-        model.schema, model.facts, champion, opened.artifacts.root.resolve(), trusted, target,
-        partial(_set_aside, opened.dir.resolve(), model.name), _now,
-    )  # fmt: skip
+    task = StreamScoring(own, target)
     name = hashlib.sha256(f"{model.name}\0{source}\0{target}".encode()).hexdigest()[:12]
     place = score.with_csv_format(model, source)
     show.note_on_stderr(show.text(f"Scoring what appears in {source}; Ctrl-C stops. Flink is starting..."))
@@ -110,12 +105,6 @@ def _progress(target: Path, follower: ChampionFollower) -> str:
     """Return how far it is."""
     champion = follower.current.version if follower.current else ""
     return f"{len(list(target.glob('*.parquet'))):,} files of predictions; the champion is {champion}"
-
-
-def _set_aside(state: Path, model: str, role: str, letters: Sequence[Reject]) -> None:
-    """Write dead letters, in a worker."""
-    if letters:
-        dead_letters.append(state, model, role, letters)
 
 
 def _note(text: str) -> None:

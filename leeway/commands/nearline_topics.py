@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-import filelock
-
 from features.errors import EngineError, ProjectError
+from features.files import lock_file
 from features.security.file_names import file_name
 from leeway.commands import following
 from leeway.context import Context
@@ -32,13 +31,10 @@ def follow(opened: Context, model: Model, *, as_json: bool) -> None:
         msg = f"{model.name} has nothing to answer: {why}"
         raise ProjectError(msg, hint=f"{fix}, or name a directory of files and one of predictions")
     tally = NearlineTally()
-    lock = filelock.FileLock(opened.dir / f"nearline-{file_name(model.name)}.lock", timeout=0)
-    try:
-        with lock:
-            _answer(opened, model, tally)
-    except filelock.Timeout as error:
-        msg = f"the requests of {model.name} are already being answered from {opened.dir}"
-        raise EngineError(msg, hint="stop the other `leeway nearline` first") from error
+    msg = f"the requests of {model.name} are already being answered from {opened.dir}"
+    busy = EngineError(msg, hint="stop the other `leeway nearline` first")
+    with lock_file.exclusive(opened.dir / f"nearline-{file_name(model.name)}.lock", busy):
+        _answer(opened, model, tally)
     _print(model, tally, as_json=as_json)
 
 

@@ -97,12 +97,11 @@ def _carry_out(
     begun, at = run_plan.read(target), time.monotonic()
     if version is None and begun is not None and begun.identity.model == model.name:
         version = begun.identity.version  # a promotion since then is no reason to mix versions
-    trusted = model.retrain.trust if model.retrain else ()
-    loaded = proved.load(opened.registry, model.schema, trusted=trusted, version=version)
+    loaded = proved.load(opened.registry, model.schema, trusted=model.trusted, version=version)
     plan = run_plan.begin(target, _identity(model, loaded, place, period), place, datetime.now(UTC))
     task = PartScoring(
         model.schema, model.facts, loaded.served.version, loaded.served.artifact, opened.artifacts.root.resolve(),
-        tuple(trusted), loaded.nullable, period, plan.now, target.resolve(),
+        model.trusted, loaded.nullable, period, plan.now, target.resolve(),
     )  # fmt: skip
     before = len(plan.parts) - len(run.remaining(target, plan.parts))
     with show.working(f"Scoring events of {show.text(model.name)}") as update, _watched(target, plan, update):

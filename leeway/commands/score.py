@@ -59,8 +59,7 @@ def score(  # noqa: PLR0913 - one parameter an option
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
         user_code.make_importable(opened.project.folder)
-        trusted = chosen.retrain.trust if chosen.retrain else ()
-        served = serving.load(opened.registry, chosen.schema, trusted=trusted, version=version)
+        served = serving.load(opened.registry, chosen.schema, trusted=chosen.trusted, version=version)
         place = with_csv_format(chosen, source)
         wanted, now = offline.EventPeriod(utc(start), utc(end)), datetime.now(UTC)
         landing.land(chosen.tables, now)

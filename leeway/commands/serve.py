@@ -8,7 +8,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
@@ -188,8 +188,7 @@ def _service(opened: Context, model: Model, executor: ThreadPoolExecutor, loggin
     """Return the service of a model, not yet started."""
     folder = opened.dir / "serving" / file_name(model.name)
     process = secrets.token_hex(4)
-    trusted: Sequence[str] = model.retrain.trust if model.retrain else ()
-    follower = Follower(opened.registry, model.schema, trusted, executor, shadow=logging_of.shadow)
+    follower = Follower(opened.registry, model.schema, model.trusted, executor, shadow=logging_of.shadow)
 
     def opened_log(target: Path, journals: str) -> PredictionLog:
         return PredictionLog(model.schema, target, folder / journals, process, logging_of.limits)

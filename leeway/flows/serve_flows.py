@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-import filelock
-
 from features.errors import EngineError
+from features.files import lock_file
 from leeway import assembly
 from leeway.project import environment
 from leeway.project.load import Project
@@ -64,15 +63,8 @@ def _serving(project: Project) -> str:
     return f"Serving {', '.join(project.models)}; pages at {pages}{login}. Ctrl-C stops."
 
 
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _alone(path: Path) -> AbstractContextManager[None]:
     """Hold the lock file *path*: a second process would take the first one's runs for those of a dead process."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with filelock.FileLock(path, timeout=0):
-            yield
-    except filelock.Timeout as error:
-        msg = "another process serves the flows of this project already"
-        raise EngineError(
-            msg, hint="end that one first; `leeway up` serves them too, unless `stack.flows` is no"
-        ) from error
+    msg = "another process serves the flows of this project already"
+    hint = "end that one first; `leeway up` serves them too, unless `stack.flows` is no"
+    return lock_file.exclusive(path, EngineError(msg, hint=hint))

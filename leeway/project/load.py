@@ -49,6 +49,11 @@ class Model:
     nearline: Nearline | None = None
     tables: tuple[LandedTable, ...] = ()
 
+    @property
+    def trusted(self) -> tuple[str, ...]:
+        """The types that model files may have, beyond those that are safe."""
+        return tuple(self.retrain.trust) if self.retrain else ()
+
 
 @dataclass(frozen=True)
 class Project:
@@ -200,15 +205,13 @@ def _model(name: str, section: ModelSection, path: Path, file: ProjectFile) -> M
     sources = {role: _absolute(source, path, file, brokers) for role, source in own.items()}
     sources |= {role: Source(path=str(table.folder)) for role, table in landed.items()}
     facts, fact_tables = _facts(section, path, file)
+    nearline = section.nearline
+    if nearline is not None:
+        nearline = nearline.model_copy(update={"requests": _absolute(nearline.requests, path, file, brokers)})
     return Model(name=name, schema=schema, events=section.events.model_copy(update=sources),
                  monitor=section.monitor, signals=section.signals, incidents=section.incidents,
                  baseline=section.baseline, retrain=section.retrain, facts=facts,
-                 tables=(*landed.values(), *fact_tables),
-                 nearline=section.nearline and _nearline(section.nearline, path, file, brokers))  # fmt: skip
-
-
-def _nearline(section: Nearline, path: Path, file: ProjectFile, brokers: str) -> Nearline:
-    return section.model_copy(update={"requests": _absolute(section.requests, path, file, brokers)})
+                 tables=(*landed.values(), *fact_tables), nearline=nearline)  # fmt: skip
 
 
 def _facts(section: ModelSection, path: Path, file: ProjectFile) -> tuple[FactFeatures, Iterable[LandedTable]]:

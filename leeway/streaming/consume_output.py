@@ -11,9 +11,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from features.errors import EngineError
+from features.files import lock_file
 from features.window import from_ms
 from leeway import assembly, dead_letters
 from leeway.context import Context
@@ -234,12 +233,7 @@ class OutputConsumer:
         self.report_missing_windows()
         return taken
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        lock = filelock.FileLock(self.opened.dir / f"monitor-{self.model.name}.lock", timeout=0)
-        try:
-            with lock:
-                yield
-        except filelock.Timeout as error:
-            msg = f"{self.model.name} is already being monitored from {self.opened.dir}"
-            raise EngineError(msg, hint="stop the other `leeway monitor` first") from error
+    def _alone(self) -> AbstractContextManager[None]:
+        msg = f"{self.model.name} is already being monitored from {self.opened.dir}"
+        busy = EngineError(msg, hint="stop the other `leeway monitor` first")
+        return lock_file.exclusive(self.opened.dir / f"monitor-{self.model.name}.lock", busy)

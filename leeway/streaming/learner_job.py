@@ -32,9 +32,8 @@ def fold(opened: Context, model: Model, branch: Branch) -> StreamLearner:
     """Return what the job does with each part of the samples."""
     parts = learner_branch.samples(opened, model)
     parts.begin(model.schema)
-    trusted = tuple(model.retrain.trust) if model.retrain else ()
-    return StreamLearner(model.schema, parts.folder, branch.folder.resolve(), opened.artifacts.root.resolve(), trusted,
-                         opened.project.folder)  # fmt: skip
+    return StreamLearner(model.schema, parts.folder, branch.folder.resolve(), opened.artifacts.root.resolve(),
+                         model.trusted, opened.project.folder)  # fmt: skip
 
 
 def job_name(opened: Context, model: Model) -> str:

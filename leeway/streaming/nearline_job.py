@@ -28,6 +28,7 @@ from monitors.flink.sinks_job import EventTopic, OutputTopics
 from serving.config import Nearline
 from serving.nearline.champion_file import ChampionFollower
 from serving.nearline.record_scoring import RecordScoring
+from serving.nearline.worker_model import WorkerModel
 
 _ROOMS = (features, monitors, registry, serving, leeway)
 _PARTITIONS = 4
@@ -92,24 +93,21 @@ def follower(opened: Context, model: Model, note: Callable[[str], None]) -> Cham
         There is no champion, or it cannot be loaded, and no version has answered before.
     """
     path = nearline_champion.path(opened, model)
-    made = ChampionFollower(opened.registry, model.schema, trusted(model), path, note)
+    made = ChampionFollower(opened.registry, model.schema, model.trusted, path, note)
     made.resume(time.monotonic())
     return made
 
 
-def trusted(model: Model) -> tuple[str, ...]:
-    """Return the types that model files may have."""
-    return tuple(model.retrain.trust) if model.retrain else ()
+def worker_model(opened: Context, model: Model) -> WorkerModel:
+    """Return the model as the workers of nearline jobs have it, over topics and over files."""
+    champion, store = nearline_champion.path(opened, model), opened.artifacts.root.resolve()
+    set_aside = partial(dead_letters.append, opened.dir.resolve(), model.name)
+    return WorkerModel(model.schema, model.facts, champion, store, model.trusted, set_aside, partial(datetime.now, UTC))
 
 
 def scoring(opened: Context, model: Model) -> RecordScoring:
     """Return what the workers do with requests."""
-    champion, store = nearline_champion.path(opened, model), opened.artifacts.root.resolve()
-    return RecordScoring(
-        model.schema, model.facts, champion, store, trusted(model),
-        model.events.predictions, partial(dead_letters.append, opened.dir.resolve(), model.name),
-        partial(datetime.now, UTC), opened.project.folder,
-    )  # fmt: skip
+    return RecordScoring(worker_model(opened, model), model.events.predictions, opened.project.folder)
 
 
 def start(opened: Context, model: Model, name: str, begin: Path | str | None, *, bounded: bool = False) -> Any:
@@ -135,11 +133,11 @@ def start(opened: Context, model: Model, name: str, begin: Path | str | None, *,
     NotFound, ArtifactError
         There is no champion, or it cannot be loaded.
     """
-    asked = section(model)
+    own = section(model)
     how = job_settings.deployment(opened, model, name, _ROOMS)
-    how = deploy_job.with_interval(how, asked.checkpoint_interval)
-    readers = job_settings.readers_of(how.engine.parallelism, asked.requests)
-    requests = Requests(asked.requests, group(opened, model), readers, bounded)
+    how = deploy_job.with_interval(how, own.checkpoint_interval)
+    readers = job_settings.readers_of(how.engine.parallelism, own.requests)
+    requests = Requests(own.requests, group(opened, model), readers, bounded)
     written = outputs(opened, model)
     follower(opened, model, lambda _: None)
     submit = partial(record_answers_job.submit, function=scoring(opened, model), requests=requests, outputs=written)

@@ -44,10 +44,10 @@ class SkewFaults:
         """
         if not self.model.facts.features:
             return list(reports)
-        judged = [r for r in reports if r.stage is Stage.INPUTS and not r.segment and r.baseline]
+        slide = self.model.schema.windows.slide
         with suppress(LeewayError):  # what cannot be read is noted in each report
-            self._skew.read_ahead((r.window_end - self.model.schema.windows.slide for r in judged), now=now)
-        return [self._judged(r, now) if r.stage is Stage.INPUTS and not r.segment else r for r in reports]
+            self._skew.read_ahead((r.window_end - slide for r in reports if _is_compared(r)), now=now)
+        return [self._judged(r, now) if _is_compared(r) else r for r in reports]
 
     def _judged(self, report: Report, now: datetime) -> Report:
         baseline = self._baseline(report.baseline)
@@ -73,3 +73,8 @@ class SkewFaults:
         if digest and digest not in self._baselines:
             self._baselines[digest] = queries.baseline(self.opened.registry, digest)
         return self._baselines.get(digest)
+
+
+def _is_compared(report: Report) -> bool:
+    """Return whether a report is on the inputs of all traffic, beside a baseline."""
+    return report.stage is Stage.INPUTS and not report.segment and bool(report.baseline)

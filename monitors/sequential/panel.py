@@ -214,8 +214,8 @@ def fit(
     scale, others = _scales(residuals)
     residuals = residuals / others
     known = exchangeability.examine(measure, whitener, residuals, identity, merged=merged)
-    kept = evidence_loss.retention(whitener, len(residuals), known)
-    return Panel(measure, identity, whitener, residuals, scale, known.violations, kept)
+    retention = evidence_loss.retention(whitener, len(residuals), known)
+    return Panel(measure, identity, whitener, residuals, scale, known.violations, retention)
 
 
 def _scales(residuals: Distances) -> tuple[Distances, Distances]:

@@ -76,10 +76,8 @@ class FeatureSkew:
         BrokerError
             The log is a topic that cannot be read.
         """
-        step = to_ms(self.slide)
-        wanted = range(to_ms(start), to_ms(end), step)
-        if missing := [at for at in wanted if at not in self._measured]:
-            self._measure(min(missing), max(missing) + step, now)
+        wanted = range(to_ms(start), to_ms(end), to_ms(self.slide))
+        self._compare(wanted, now)
         total = SkewCounts()
         for at in wanted:
             for of, counts in self._measured[at].items():
@@ -101,8 +99,12 @@ class FeatureSkew:
         DataError, BrokerError
             As of :meth:`counts`.
         """
+        self._compare(map(to_ms, starts), now)
+
+    def _compare(self, starts: Iterable[int], now: datetime) -> None:
+        """Compare the slices (ms) that were not compared yet, in blocks that bound what is in memory."""
         step = to_ms(self.slide)
-        missing = sorted({to_ms(at) for at in starts} - self._measured.keys())
+        missing = sorted(set(starts) - self._measured.keys())
         for _, neighbours in groupby(missing, key=lambda at: at // (SLICES_AT_ONCE * step)):
             block = list(neighbours)
             self._measure(block[0], block[-1] + step, now)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,16 +14,13 @@ from features.events import decode, encode, publishing
 from features.events.publishing import Message
 from features.events.requests import unanswered_predictions
 from features.facts import lookup
-from features.facts.declaration import FactFeatures
 from features.kafka.records import Records
-from features.schema import EventSchema, Source
+from features.schema import Source
 from monitors.worker import decoding
 from monitors.worker.record_answers import Answers
 from serving import offline
 from serving.batch import row_answers
-from serving.nearline import fact_values
-from serving.nearline.fact_values import SetAside
-from serving.nearline.loaded_champion import LoadedChampion
+from serving.nearline.worker_model import WorkerModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,34 +29,16 @@ class RecordScoring:
 
     Parameters
     ----------
-    schema
-        The model's events.
-    facts
-        Its fact features.
-    champion
-        The file that names the champion (:mod:`serving.nearline.champion_file`).
-    store
-        Folder of model files.
-    trusted
-        Types that model files may have.
+    model
+        The model; its dead letters of facts are set aside, those of requests go to a topic.
     target
         The topic of predictions.
-    set_aside
-        Takes dead letters of facts; those of requests go to a topic.
-    clock
-        Returns the present, which times of events and facts are compared with.
     project
         The folder of the project file, from which the user's own code is imported.
     """
 
-    schema: EventSchema
-    facts: FactFeatures
-    champion: Path
-    store: Path
-    trusted: tuple[str, ...]
+    model: WorkerModel
     target: Source
-    set_aside: SetAside
-    clock: Callable[[], datetime]
     project: Path
 
     def open(self) -> Callable[[Records], Answers]:
@@ -80,16 +57,15 @@ class _Answerer:
     """Answers batches in one worker, by the champion that it has loaded."""
 
     def __init__(self, task: RecordScoring) -> None:
-        self._task = task
-        self._own = LoadedChampion(task.schema, task.champion, task.store, task.trusted, time.monotonic)
-        self._facts = fact_values.of(task.schema.model, task.facts, task.set_aside, task.clock)
+        self._model, self._target = task.model, task.target
+        self._own, self._facts = task.model.loaded(), task.model.newest_facts()
 
     def __call__(self, records: Records) -> Answers:
         """Answer requests by the champion of now, with the facts of now."""
         self._own.follow()
-        task, champion = self._task, self._own.champion
-        decoded = decoding.decoded_records(task.schema, "requests", records, task.clock())
-        requests = unanswered_predictions(task.schema, decoded)
+        schema, champion = self._model.schema, self._own.champion
+        decoded = decoding.decoded_records(schema, "requests", records, self._model.clock())
+        requests = unanswered_predictions(schema, decoded)
         if self._facts:
             requests = replace(requests, table=lookup.with_missing(requests.table, self._facts.newest()))
         made, refused = row_answers.answered(self._own.served, frozenset(champion.nullable), requests, records.place)
@@ -103,7 +79,7 @@ class _Answerer:
 
     def _messages(self, made: pa.Table, records: int) -> list[Message]:
         """Return predictions as messages, no more than there were records."""
-        target, schema = self._task.target, self._task.schema
+        target, schema = self._target, self._model.schema
         batch = max(publishing.EVENTS_PER_RECORD, -(-made.num_rows // records))
         more = {encode.DIGEST: self._own.champion.digest}
         return list(publishing.messages(schema, "predictions", offline.finite(made), target, batch, more))

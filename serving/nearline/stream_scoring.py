@@ -7,24 +7,18 @@ lacks either is done again. The version of a chunk whose predictions can be seen
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from features.events import location
-from features.facts.declaration import FactFeatures
 from features.files.file_chunks import Chunk
-from features.schema import EventSchema
 from features.security.file_names import file_name
-from features.values.untyped import Reject
 from serving import offline
 from serving.batch import part_scoring
 from serving.batch.part_scoring import PartScoring
 from serving.batch.run_plan import Part
-from serving.nearline import fact_values
-from serving.nearline.loaded_champion import LoadedChampion
+from serving.nearline.worker_model import WorkerModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,32 +27,14 @@ class StreamScoring:
 
     Parameters
     ----------
-    schema
-        The model's events.
-    facts
-        Its fact features.
-    champion
-        The file that names the champion (:mod:`serving.nearline.champion_file`).
-    store
-        Folder of model files.
-    trusted
-        Types that model files may have.
+    model
+        The model.
     target
         Directory of predictions.
-    set_aside
-        Takes dead letters of a role, ``requests`` or ``facts``.
-    clock
-        Returns the present, which times of events and facts are compared with.
     """
 
-    schema: EventSchema
-    facts: FactFeatures
-    champion: Path
-    store: Path
-    trusted: tuple[str, ...]
+    model: WorkerModel
     target: Path
-    set_aside: Callable[[str, Sequence[Reject]], None]
-    clock: Callable[[], datetime]
 
     def open(self) -> Callable[[str], None]:
         """Load the champion, and return what scores a chunk.
@@ -75,9 +51,8 @@ class _Scorer:
     """Scores chunks in one worker, by the champion that it has loaded."""
 
     def __init__(self, task: StreamScoring) -> None:
-        self._task = task
-        self._own = LoadedChampion(task.schema, task.champion, task.store, task.trusted, time.monotonic)
-        self._facts = fact_values.of(task.schema.model, task.facts, task.set_aside, task.clock)
+        self._model, self._target = task.model, task.target
+        self._own, self._facts = task.model.loaded(), task.model.newest_facts()
 
     def __call__(self, reference: str) -> None:
         """Score a chunk by the champion of now, with the facts of now."""
@@ -85,13 +60,13 @@ class _Scorer:
             return
         self._own.follow()
         values = self._facts.newest() if self._facts else None
-        task, champion, now = self._task, self._own.champion, self._task.clock()
+        model, champion = self._model, self._own.champion
         run = PartScoring(
-            task.schema, task.facts, champion.version, champion.digest, task.store, task.trusted,
-            frozenset(champion.nullable), offline.ALL, now, task.target,
+            model.schema, model.facts, champion.version, champion.digest, model.store, model.trusted,
+            frozenset(champion.nullable), offline.ALL, model.clock(), self._target,
         )  # fmt: skip
         part_scoring.score(
-            run, self._own.served, values, part_of(reference), lambda letters: task.set_aside("requests", letters)
+            run, self._own.served, values, part_of(reference), lambda letters: model.set_aside("requests", letters)
         )
 
 

@@ -19,6 +19,7 @@ from registry import queries
 from serving.batch import run_plan
 from serving.nearline.champion_file import Champion
 from serving.nearline.stream_scoring import StreamScoring
+from serving.nearline.worker_model import WorkerModel
 from tests.support import serving_world as world
 from tests.support.command_line import document, invoke
 
@@ -89,8 +90,9 @@ def test_a_streams_worker_gives_the_same(folder: Path, scored: Values) -> None:
     with run_plan.locked(folder / "stream"):
         pass
     facts = Project.load(folder).model("m").facts
-    scoring = StreamScoring(world.SCHEMA, facts, folder / "champion.json", folder / "artifacts", world.TRUST,
-                            folder / "stream", lambda *_: None, lambda: NOW).open()  # fmt: skip
+    model = WorkerModel(world.SCHEMA, facts, folder / "champion.json", folder / "artifacts", world.TRUST,
+                        lambda *_: None, lambda: NOW)  # fmt: skip
+    scoring = StreamScoring(model, folder / "stream").open()
     for reference in location.references(folder / "in"):
         scoring(reference.encode())
 

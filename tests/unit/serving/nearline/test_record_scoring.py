@@ -22,6 +22,7 @@ from registry.files import artifacts
 from serving.nearline.champion_file import Champion
 from serving.nearline.loaded_champion import LoadedChampion
 from serving.nearline.record_scoring import RecordScoring
+from serving.nearline.worker_model import WorkerModel
 from serving.predictors import proved
 from tests.support import serving_world as world
 
@@ -42,8 +43,9 @@ def name_champion(folder: Path, version: str, seed: int, *, nullable: tuple[str,
 def scoring(folder: Path, kind: Any = "json") -> RecordScoring:
     """Return what answers records into a topic of a format."""
     target = Source(topic="out", format=kind)
-    return RecordScoring(world.SCHEMA, NO_FACTS, folder / "champion.json", folder / "artifacts", world.TRUST, target,
-                         _set_aside, lambda: world.NOW, folder)  # fmt: skip
+    model = WorkerModel(world.SCHEMA, NO_FACTS, folder / "champion.json", folder / "artifacts", world.TRUST, _set_aside,
+                        lambda: world.NOW)  # fmt: skip
+    return RecordScoring(model, target, folder)
 
 
 def records(*values: Any, kind: Any = "json") -> Records:

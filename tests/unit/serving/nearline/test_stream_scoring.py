@@ -17,6 +17,7 @@ from registry.files import artifacts
 from serving.batch import run_plan
 from serving.nearline.champion_file import Champion
 from serving.nearline.stream_scoring import StreamScoring, part_of
+from serving.nearline.worker_model import WorkerModel
 from tests.support import serving_world as world
 
 
@@ -32,8 +33,9 @@ def scoring_by(folder: Path, letters: list[tuple[str, int]]) -> StreamScoring:
 
     with run_plan.locked(folder / "out"):
         pass
-    return StreamScoring(world.SCHEMA, NO_FACTS, folder / "champion.json", folder / "artifacts", world.TRUST,
-                         folder / "out", set_aside, _now)  # fmt: skip
+    model = WorkerModel(world.SCHEMA, NO_FACTS, folder / "champion.json", folder / "artifacts", world.TRUST, set_aside,
+                        _now)  # fmt: skip
+    return StreamScoring(model, folder / "out")
 
 
 def name_champion(folder: Path, version: str, seed: int, *, broken: bool = False) -> None:
