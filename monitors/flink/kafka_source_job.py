@@ -45,7 +45,7 @@ class Topics:
     group
         Consumer group whose offsets show the job's progress.
     idle
-        Time without records after which a partition no longer holds back the others.
+        Time without records after which a partition no longer holds back the others. It is not used if *bounded*.
     subtasks
         Number of readers of predictions and of labels.
     bounded
@@ -144,15 +144,18 @@ def _clock(times: Times) -> str:
 
 
 def _options(topics: Topics) -> dict[str, str]:
-    """Return the source's options that both topics have."""
-    bounded = {"scan.bounded.mode": "latest-offset"} if topics.bounded else {}
+    """Return the source's options that both topics have.
+
+    A bounded topic has an end, so its event time needs no clock: however slowly labels are read, they come before it.
+    """
+    idle = {"scan.watermark.idle-timeout": f"{to_ms(topics.idle)} ms"}
+    end = {"scan.bounded.mode": "latest-offset"} if topics.bounded else idle
     return {
         "properties.group.id": topics.group,
         "properties.isolation.level": "read_committed",
         # What a checkpoint knows goes before this; without one, everything that the topic still has is read.
         "scan.startup.mode": "earliest-offset",
-        "scan.watermark.idle-timeout": f"{to_ms(topics.idle)} ms",
         "scan.topic-partition-discovery.interval": "1 min",
         "format": "raw",
-        **bounded,
+        **end,
     }
