@@ -11,10 +11,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from features import kafka_address
 from features.conventions import CsvFormat, Times
 from features.spelling import canonical
 from features.table import Table
+from features.topic import TopicSettings
 from features.window import Span, Windows
 
 
@@ -52,40 +52,18 @@ class Columns(BaseModel):
     label_time: str = Field("time", description="when the label became known, in the label events")
 
 
-RecordFormat = Literal["json", "avro", "arrow"]
-"""Content of a Kafka record: one JSON event, one plain Avro event, or a columnar Arrow IPC stream of many events."""
-
-
-class Source(BaseModel):
+class Source(TopicSettings):
     """An event source: a directory (`path`), a Kafka topic (`topic`) or a table of a database (`table`).
 
     A directory contains .jsonl, .csv or .parquet files, read in the order of their names. A file must appear whole:
     write it under a name that starts with a dot or ends in ``.tmp``, then rename it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     path: str | None = Field(None, description="a directory of .jsonl, .csv or .parquet files")
     csv: CsvFormat = Field(CsvFormat(), description="how the directory's .csv files are written")
-    topic: str | None = Field(None, description="a Kafka topic", pattern=r"^[A-Za-z0-9._-]+$", max_length=249)
-    format: RecordFormat = Field("json", description="what a record of the topic is")
-    avro_schema: str | None = Field(
-        None, description="file of the Avro schema that records are written with; absent: the one that features give"
-    )
-    schema_registry: str | None = Field(
-        None,
-        pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|https?://\S+)$",
-        description="URL of the registry whose schemas the records name, or env:NAME of the variable that holds it",
-    )
-    bootstrap: str = Field("", exclude=True, description="the brokers of this topic, where not those of `kafka`")
     table: Table | None = Field(
         None, exclude=True, description="a table of a database; its rows become files, which is what all else reads"
     )
-
-    @field_validator("bootstrap")
-    @classmethod
-    def _is_address(cls, value: str) -> str:
-        return kafka_address.checked(value) if value else value
 
     @model_validator(mode="after")
     def _one_place(self) -> Source:
@@ -93,17 +71,9 @@ class Source(BaseModel):
         if sum(place is not None for place in (self.path, self.topic, self.table)) != 1:
             msg = "events are in a directory, a topic or a table: set one of `path`, `topic` and `table`"
             raise ValueError(msg)
-        of_topics = {"format", "avro_schema", "schema_registry", "bootstrap"}
-        if not self.topic and (odd := of_topics & self.model_fields_set):
-            msg = f"`{min(odd)}` goes with `topic`; a file's format follows from its name"
-            raise ValueError(msg)
         if not self.path and "csv" in self.model_fields_set:
             msg = "`csv` goes with `path`; a topic's records are of one `format`, and a table has columns"
             raise ValueError(msg)
-        for key in ("avro_schema", "schema_registry"):
-            if getattr(self, key) is not None and self.format != "avro":
-                msg = f"`{key}` goes with `format: avro`"
-                raise ValueError(msg)
         return self
 
     @property

@@ -54,6 +54,11 @@ Overlap = Annotated[
 """How far a reader goes back: a whole number for keys that are numbers, a length of time for keys that are times."""
 
 
+Poll = Annotated[Span, Field(ge=timedelta(seconds=1))]
+"""How often a table, or a topic that lands as one does, is looked at."""
+DEFAULT_POLL = timedelta(seconds=10)
+
+
 class Table(BaseModel):
     """A table of PostgreSQL or SQLite whose rows are read as they are added."""
 
@@ -71,9 +76,7 @@ class Table(BaseModel):
     overlap: Overlap = Field(
         description="how far behind the largest key a row may become visible: a number, or for times a length like 10m"
     )
-    poll: Annotated[Span, Field(ge=timedelta(seconds=1))] = Field(
-        timedelta(seconds=10), description="how often new rows are looked for while something follows the table"
-    )
+    poll: Poll = Field(DEFAULT_POLL, description="how often new rows are looked for while something follows the table")
 
     @property
     def counts(self) -> bool:

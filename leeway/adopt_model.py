@@ -13,8 +13,8 @@ from features.events.decode import TIME, VERSION
 from features.window import to_ms
 from leeway import assembly
 from leeway.context import Context
+from leeway.landed import landing
 from leeway.project.load import Model
-from leeway.tables import landing
 from monitors.baseline.baseline import Baseline
 from registry import operations, queries
 from registry.files import published_baselines
@@ -50,7 +50,7 @@ def register_baseline(
         The version has a baseline already, which cannot change.
     """
     reg = opened.registry
-    landing.land(model.tables, now)
+    landing.land(model.landed, now)
     predictions = _predictions(model, period)
     chosen = version or model.schema.version or _only_version(model, predictions)
     importance = surrogate_importance.measure(model.schema, predictions.filter(pc.equal(predictions[VERSION], chosen)))

@@ -17,8 +17,8 @@ from features.errors import LeewayError, NotFound
 from features.window import UTC, to_ms
 from leeway import context
 from leeway.context import Context
+from leeway.landed import landing
 from leeway.project.load import Model, Project
-from leeway.tables import landing
 from monitors.baseline import published
 from monitors.error_stream import stream_findings
 from monitors.flink import baseline_job, files_source_job, run_job
@@ -130,7 +130,7 @@ def replay(opened: Context, model: Model, start: datetime, end: datetime) -> lis
 
 def job(opened: Context, model: Model) -> Job:
     """Return the job that the flows of *model* run, on what its tables have by now."""
-    landing.land(model.tables, datetime.now(UTC))
+    landing.land(model.landed, datetime.now(UTC))
     again = partial(replay, opened, model)
     return Job(
         workspace(opened, model), again, opened.project.audit.period, partial(deliver, opened), pages(opened.project)

@@ -92,7 +92,7 @@ def decode_records(schema: EventSchema, role: Role, batch: records.Records, *, n
         The Avro schema cannot be read.
     """
     decoder = _decoder(schema, role, batch.place, now)
-    return join(schema, role, [row_decoder.decode(decoder, raw) for raw in records.read(batch, decoder.columns)])
+    return row_decoder.decode_all(decoder, records.read(batch, decoder.columns))
 
 
 def join(schema: EventSchema, role: Role, parts: Sequence[Decoded]) -> Decoded:

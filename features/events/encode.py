@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from features import errors
 from features.events import decode
 from features.kafka import avro, schema_registry
-from features.schema import EventSchema, RecordFormat, Role, Source
+from features.schema import EventSchema, Role, Source
+from features.topic import RecordFormat
 from features.window import from_ms
 
 CONTENT: Mapping[RecordFormat, str] = {

@@ -13,7 +13,8 @@ import pyarrow as pa
 from features import errors
 from features.events import decode, encode
 from features.kafka import connections
-from features.schema import EventSchema, RecordFormat, Role, Source
+from features.schema import EventSchema, Role, Source
+from features.topic import RecordFormat
 from features.window import to_ms
 
 RETAIN_FOREVER = -1

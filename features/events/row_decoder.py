@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from features import errors
 from features.events import column_decoder
 from features.events.column_decoder import Decoder
 from features.files import file_chunks, readers
+from features.kafka import record_files, records
 from features.schema import FeatureKind
 from features.security import printable
 from features.values.untyped import Columns, Reject, UntypedRows, reject
@@ -69,7 +70,7 @@ def join(parts: Sequence[Decoded]) -> Decoded:
 def read(decoder: Decoder, chunk: file_chunks.Chunk) -> Decoded:
     """Return the rows of a chunk of a file; one that cannot be read is one reject."""
     try:
-        raw = readers.read(chunk, decoder.columns, decoder.schema.missing)
+        placed, raws = _untyped(decoder, chunk)
     except errors.DataError as error:  # its records cannot be separated
         return _unreadable(decoder, chunk, f"{error.message} ({error.hint})" if error.hint else error.message)
     except errors.LeewayError:
@@ -77,7 +78,21 @@ def read(decoder: Decoder, chunk: file_chunks.Chunk) -> Decoded:
     except Exception as error:  # MemoryError too: the file asked for more than there is
         _LOG.warning("%s cannot be read", printable.visible(chunk.path), exc_info=error)
         return _unreadable(decoder, chunk, f"cannot be read: {type(error).__name__}: {error}")
-    return decode(decoder, raw)
+    return decode_all(placed, raws)
+
+
+def _untyped(decoder: Decoder, chunk: file_chunks.Chunk) -> tuple[Decoder, list[UntypedRows]]:
+    """Return the rows of a chunk as they were read, and the decoder that knows their places."""
+    if chunk.format != "records":
+        return decoder, [readers.read(chunk, decoder.columns, decoder.schema.missing)]
+    batch = record_files.read(chunk)
+    return replace(decoder, place=batch.place), records.read(batch, decoder.columns)
+
+
+def decode_all(decoder: Decoder, raws: Iterable[UntypedRows]) -> Decoded:
+    """Return rows typed that were read in parts, in their order."""
+    parts = [decode(decoder, raw) for raw in raws]
+    return join(parts) if parts else Decoded(_nothing(decoder), ())
 
 
 def _unreadable(decoder: Decoder, chunk: file_chunks.Chunk, why: str) -> Decoded:

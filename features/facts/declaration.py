@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator, model_validator
@@ -15,21 +16,19 @@ from features.conventions import CsvFormat, Times
 from features.facts.fact import Value
 from features.facts.partials import NUMBERS, OF_NOTHING, Aggregate
 from features.schema import FeatureKind
-from features.table import Table
+from features.table import DEFAULT_POLL, Poll, Table
+from features.topic import TopicSettings
 from features.transforms.declaration import NO_TRANSFORMS, Transforms
 from features.values.name_pairs import name_pairs
 from features.window import Span, format_span
 
 
-class FactSource(BaseModel):
-    """Facts in a directory or a table: what happened, each with a time and the keys by which features look it up."""
+class FactFiles(BaseModel):
+    """Facts in a directory: what happened, each with a time and the keys by which features look it up."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: str = Field("", description="a directory of .parquet, .jsonl or .csv files, each of which appears whole")
-    table: Table | None = Field(
-        None, exclude=True, description="a table of a database; its rows become files, which is what all else reads"
-    )
+    path: str = Field(description="a directory of .parquet, .jsonl or .csv files, each of which appears whole")
     csv: CsvFormat = Field(CsvFormat(), description="how the directory's .csv files are written")
     id: str | None = Field(
         None, description="column that identifies a fact, so that a later record corrects it; absent: none is corrected"
@@ -45,17 +44,6 @@ class FactSource(BaseModel):
     times: Times = Field(Times(), description="how times are written, and which are possible")
     missing: tuple[str, ...] = Field(("",), description="texts that mean no value, like NA")
 
-    @model_validator(mode="after")
-    def _one_place(self) -> FactSource:
-        """Refuse facts in no place or in two."""
-        if bool(self.path) == (self.table is not None):
-            msg = "facts are in a directory or in a table: set one of `path` and `table`"
-            raise ValueError(msg)
-        if self.table is not None and "csv" in self.model_fields_set:
-            msg = "`csv` goes with `path`: a table has columns"
-            raise ValueError(msg)
-        return self
-
     @field_validator("tile")
     @classmethod
     def _lasts(cls, value: timedelta) -> timedelta:
@@ -63,6 +51,37 @@ class FactSource(BaseModel):
             msg = "a tile must be longer than nothing: write it like 1m or 5m"
             raise ValueError(msg)
         return value
+
+
+class FactSource(FactFiles, TopicSettings):
+    """Facts as a project file declares them: in a directory, a topic or a table. The latter two land in a directory."""
+
+    path: str = Field("", description="a directory of .parquet, .jsonl or .csv files, each of which appears whole")
+    avro_schema: str | None = Field(None, description="file of the Avro schema that records are written with")
+    poll: Poll = Field(
+        DEFAULT_POLL, description="how often new records are looked for while something follows the topic"
+    )
+    table: Table | None = Field(None, description="a table of a database, whose rows are facts")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> FactSource:
+        """Refuse facts in no place or in several, and settings of another kind of place."""
+        if bool(self.path) + (self.topic is not None) + (self.table is not None) != 1:
+            msg = "facts are in a directory, a topic or a table: set one of `path`, `topic` and `table`"
+            raise ValueError(msg)
+        for key, place in (("csv", "path"), ("poll", "topic")):
+            if key in self.model_fields_set and not getattr(self, place):
+                msg = f"`{key}` goes with `{place}`"
+                raise ValueError(msg)
+        if self.format == "avro" and self.avro_schema is None and self.schema_registry is None:
+            msg = "features do not say what all fields of a fact are: set `avro_schema` or `schema_registry`"
+            raise ValueError(msg)
+        return self
+
+    def files(self, folder: Path) -> FactFiles:
+        """Return the same facts as the files of a directory."""
+        own = {name: getattr(self, name) for name in FactFiles.model_fields if name != "path"}
+        return FactFiles(path=str(folder), **own)
 
 
 def _pairs(value: Any) -> Any:
@@ -169,7 +188,7 @@ class FactFeatures(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     features: dict[str, FactFeature]
-    sources: dict[str, FactSource]
+    sources: dict[str, FactFiles]
     transforms: Transforms = NO_TRANSFORMS
 
     def __bool__(self) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 
-from features.facts.declaration import FactFeature, FactFeatures, FactSource
+from features.facts.declaration import FactFeature, FactFeatures, FactFiles
 from features.facts.fact import Value
 from features.facts.partials import Aggregate
 from features.schema import FeatureKind
@@ -95,7 +95,7 @@ def groups(declared: FactFeatures) -> tuple[Group, ...]:
     return tuple(_group(name, declared.sources[name], keys, features) for (name, keys), features in together.items())
 
 
-def _group(name: str, source: FactSource, keys: tuple[tuple[str, str], ...], of: Mapping[str, FactFeature]) -> Group:
+def _group(name: str, source: FactFiles, keys: tuple[tuple[str, str], ...], of: Mapping[str, FactFeature]) -> Group:
     """Return the group of some features of a source by one key."""
     columns = tuple(sorted({(feature.column, feature.column_kind) for feature in of.values()}))
     stored = [source.model_dump(mode="json", exclude={"delay", "tile"}), keys, columns]

@@ -18,7 +18,7 @@ import pyarrow as pa
 from features.events import row_decoder
 from features.events.column_decoder import Decoder
 from features.events.row_decoder import ID, TIME
-from features.facts.declaration import FactFeatures, FactSource
+from features.facts.declaration import FactFeatures, FactFiles
 from features.facts.fact import Fact, Key
 from features.facts.groups import Column, Group
 from features.files.file_chunks import Chunk
@@ -38,7 +38,7 @@ class FactRows:
     rejects: tuple[Reject, ...]
 
 
-def place(source: FactSource) -> Source:
+def place(source: FactFiles) -> Source:
     """Return where the facts of a source are, as events are placed."""
     return Source(path=source.path, csv=source.csv)
 
@@ -83,7 +83,7 @@ def _read_columns(group: Group) -> Iterator[Column]:
     yield from group.columns
 
 
-def _columns(source: FactSource, wanted: Iterable[Column]) -> Columns:
+def _columns(source: FactFiles, wanted: Iterable[Column]) -> Columns:
     """Return the columns to decode; without an id, the time stands in its place, which every fact has."""
     known_time = {KNOWN_TIME: (source.known_time, None)} if source.known_time else {}
     values = {_name(column): column for column in wanted}

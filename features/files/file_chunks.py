@@ -19,7 +19,10 @@ from features import errors
 from features.conventions import CsvFormat
 from features.files import csv_lines
 
-Format = Literal["jsonl", "csv", "parquet"]
+Format = Literal["jsonl", "csv", "parquet", "records"]
+"""Of a chunk: ``records`` are Kafka records as they came, in a Parquet file that is marked so."""
+RECORDS_MARK = b"leeway.records"
+"""Key in the metadata of a Parquet file of Kafka records (:mod:`features.kafka.record_files`)."""
 FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 CHUNK_BYTES = 16 << 20
 """About how many bytes a chunk has: a worker decodes it in memory, and few chunks cost few calls."""
@@ -167,9 +170,10 @@ def _row_groups(path: Path) -> list[Chunk]:
     except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
         msg = f"{path} is not a readable Parquet file: {error}"
         raise errors.DataError(msg, hint="write it whole, under a name with a leading dot, then rename it") from error
+    kind: Format = "records" if RECORDS_MARK in (meta.metadata or {}) else "parquet"
     out, first = [], 1
     for i in range(meta.num_row_groups):
-        out.append(Chunk(str(path), "parquet", i, i + 1, first))
+        out.append(Chunk(str(path), kind, i, i + 1, first))
         first += meta.row_group(i).num_rows
     return out
 

@@ -9,6 +9,8 @@ from features.files import csv_rows, file_chunks, json_lines, parquet_rows
 from features.values import untyped
 from features.values.untyped import Columns, UntypedRows
 
+PARQUET = ("parquet", "records")
+"""Formats of chunks that are row groups."""
 MAX_COUNTED_ROWS = 10**12
 """Cap on the number of rows that an unreadable file claims to have."""
 
@@ -44,7 +46,7 @@ def read(chunk: file_chunks.Chunk, columns: Columns, missing: Collection[str] = 
 def count(chunk: file_chunks.Chunk) -> int:
     """Return how many records an unreadable chunk seems to contain: its lines or rows, and at least one."""
     try:
-        if chunk.format == "parquet":
+        if chunk.format in PARQUET:
             return min(max(parquet_rows.count(chunk), 1), MAX_COUNTED_ROWS)
         return max(chunk.read().count(b"\n"), 1)
     except Exception:  # whatever keeps it from being read may keep it from being counted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Mapping
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -133,12 +133,24 @@ def reader(
     if not registry:
         plan = parse(written(file, columns))
         return lambda value: read(value, plan)
-    url = registry
+    return registered_reader(partial(schema_registry.schema, registry))
+
+
+def registered_reader(schema_of: Callable[[int], str]) -> Callable[[bytes], dict[str, Any]]:
+    """Return a function that reads a record by the schema whose number is in front of it.
+
+    It raises ValueError where a record cannot be read, and what *schema_of* raises beside that.
+
+    Parameters
+    ----------
+    schema_of
+        Returns the schema of a number as JSON, or raises ValueError.
+    """
 
     @cache
     def parsed(schema_id: int) -> Any:
         try:
-            return parse(schema_registry.schema(url, schema_id))
+            return parse(schema_of(schema_id))
         except errors.DataError as error:
             return error.message
         except ValueError as error:

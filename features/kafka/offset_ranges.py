@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from features import errors, kafka_address
-from features.kafka import connections
+from features import errors
+from features.kafka import connections, spans
 from features.kafka.records import Records
-from features.schema import RecordFormat, Source
+from features.schema import Source
+from features.topic import RecordFormat
 
 OFFSETS_PER_RANGE = {"json": 20_000, "avro": 20_000, "arrow": 50}
 """Offsets in a range, by record format; a columnar record contains many events."""
@@ -136,21 +136,8 @@ def stream(wanted: Range) -> Iterator[Any]:
         As for :func:`fetch`.
     """
     with connections.consumer(wanted.bootstrap, max_poll_records=5000) as client:
-        part = connections.partition(wanted.topic, wanted.partition)
-        _check(client, wanted, part)
-        client.assign([part])
-        client.seek(part, wanted.start)
-        moved, at = time.monotonic(), wanted.start
-        while at < wanted.stop:
-            batches = client.poll(timeout_ms=200)
-            yield from (record for batch in batches.values() for record in batch if record.offset < wanted.stop)
-            now = client.position(part, timeout_ms=1000) or at
-            if now > at:
-                moved, at = time.monotonic(), now
-            elif time.monotonic() - moved > connections.TIMEOUT_MS / 1000:
-                where = kafka_address.redacted(wanted.bootstrap)
-                msg = f"Kafka at {where} sends nothing more of {wanted.path} from offset {at} on"
-                raise errors.BrokerError(msg, hint=f"{wanted.stop - at} records are still to come; is it running?")
+        _check(client, wanted, connections.partition(wanted.topic, wanted.partition))
+        yield from spans.read(client, wanted.bootstrap, wanted.topic, {wanted.partition: (wanted.start, wanted.stop)})
 
 
 def _check(client: Any, wanted: Range, part: Any) -> None:

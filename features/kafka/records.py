@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from features import errors
 from features.files import csv_lines, json_lines
-from features.kafka import arrow_sizes, avro
-from features.schema import RecordFormat, Source
+from features.kafka import arrow_sizes, avro, stored_schemas
+from features.schema import Source
+from features.topic import RecordFormat
 from features.values.arrow_columns import basic, validated
 from features.values.untyped import Columns, Reject, UntypedRows, reject
 from features.values.untyped import sources as _names
@@ -39,6 +40,9 @@ class Records:
         File of their Avro schema; empty for the schema that is derived from the features.
     registry
         URL of the schema registry whose ids are in front of the values; empty without one.
+    schemas
+        Avro schemas that were stored with the records (:func:`features.kafka.stored_schemas.of`); None where they are
+        still to be looked up.
     """
 
     topic: str
@@ -48,6 +52,7 @@ class Records:
     values: Sequence[bytes | None]
     avro_schema: str = ""
     registry: str = ""
+    schemas: Mapping[str, str] | None = None
 
     @staticmethod
     def of(
@@ -134,7 +139,10 @@ def _read_json(records: Records, values: list[bytes], columns: Columns) -> _Read
 
 def _read_avro(records: Records, values: list[bytes], columns: Columns) -> _Read:
     """Return the records' fields as one table; a record that does not fit the schema is bad."""
-    event = avro.reader(records.avro_schema, columns, records.registry)
+    if records.schemas is None:
+        event = avro.reader(records.avro_schema, columns, records.registry)
+    else:
+        event = stored_schemas.reader(records.schemas)
     rows: list[dict[str, Any]] = []
     places: list[int] = []
     bad: dict[int, str] = {}

@@ -14,8 +14,8 @@ from features.events.decode import ID, TIME
 from features.events.requests import read_requests
 from features.schema import EventSchema
 from features.window import UTC, from_ms, to_ms
+from leeway.landed import landing
 from leeway.project.load import Model
-from leeway.tables import landing
 from retrain_flows.data import dataset
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.event_log import EventsInMemory
@@ -94,7 +94,7 @@ def read(model: Model, cut: datetime | None = None) -> History:
     if cut is None and model.baseline is None:
         msg = f"no first training period is set for {model.name}"
         raise ProjectError(msg, hint="set baseline: {start: ..., end: ...}, or use --first-until")
-    landing.land(model.tables, datetime.now(UTC))
+    landing.land(model.landed, datetime.now(UTC))
     decoded = read_requests(model.schema, model.events.history or model.events.predictions)
     requests = decoded.table.sort_by([(TIME, "ascending"), (ID, "ascending")]).combine_chunks()
     labels = decode.read_events(model.schema, "labels", model.events.labels)

@@ -11,6 +11,7 @@ from typing import Literal
 
 from features.errors import LeewayError
 from leeway.project import environment
+from leeway.project.landed import LandedTable
 from leeway.project.load import Model, Project
 
 Result = Literal["ok", "warning", "error"]
@@ -58,9 +59,9 @@ def variables(project: Project) -> Iterator[Check]:
     wanted = {e.secret_env: f"the key of alert endpoint {e.name}" for e in project.alerts.endpoints}
     if name := environment.variable(project.database):
         wanted[name] = "the database URL"
-    for table in (table for model in project.models.values() for table in model.tables):
-        if name := environment.variable(table.table.database):
-            wanted[name] = f"the database of {table.key}"
+    for source in (source for model in project.models.values() for source in model.landed):
+        if isinstance(source, LandedTable) and (name := environment.variable(source.table.database)):
+            wanted[name] = f"the database of {source.key}"
     values = {**environment.of_stack(project.state), **os.environ}
     for variable, use in wanted.items():
         if values.get(variable):

@@ -44,18 +44,19 @@ def _of_source(model: Model, source: str, now: datetime) -> Iterator[Check]:
         return
     of = groups(model.facts)
     read = [reading.read(model.facts, of, source, chunk, now=now) for chunk in chunks]
-    problems = [*_rejected(read), *(each for group in of if group.source == source for each in _empty(group, read))]
+    rejected = _rejected(read, of_topic=chunks[0].format == "records")
+    problems = [*rejected, *(each for group in of if group.source == source for each in _empty(group, read))]
     yield from (Check(name, "warning", problem) for problem in problems)
     if not problems:
         most = max(sum(len(rows.by_group[group.name]) for rows in read) for group in of if group.source == source)
         yield Check(name, "ok", f"{count(most, 'fact')} read, none set aside")
 
 
-def _rejected(read: Sequence[FactRows]) -> Iterator[str]:
+def _rejected(read: Sequence[FactRows], *, of_topic: bool) -> Iterator[str]:
     rejects = [one for rows in read for one in rows.rejects]
     if rejects:
         first = rejects[0]
-        place = f"{Path(first.path).name}:{first.line}"
+        place = f"{first.path} offset {first.line}" if of_topic else f"{Path(first.path).name}:{first.line}"
         yield f"{count(records_of(rejects), 'record')} set aside, first {place}: {first.reason}"
 
 

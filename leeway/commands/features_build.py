@@ -17,8 +17,8 @@ from features.window import UTC
 from leeway import assembly, context, dead_letters
 from leeway.commands.options import AsJson, ModelName, PeriodEnd, PeriodStart, When, utc
 from leeway.context import Context
+from leeway.landed import landing
 from leeway.project.load import Model
-from leeway.tables import landing
 from leeway.terminal import show
 from leeway.terminal.exit_codes import ExitCode
 from monitors.in_process import training_set_runner
@@ -78,7 +78,7 @@ def _period(opened: Context, chosen: Model, start: datetime, end: datetime, as_o
 
 def _built(opened: Context, chosen: Model, wanted: TrainingPeriod, out: Path, engine: Engine) -> Manifest:
     """Build the set in a folder of its own, and write it and its dead letters."""
-    landing.land(chosen.tables, datetime.now(UTC))
+    landing.land(chosen.landed, datetime.now(UTC))
     log = assembly.stored_events(opened, chosen)
     with tempfile.TemporaryDirectory(prefix="leeway-", dir=opened.dir) as work:
         found = log.store.build(wanted, log.sources(), Path(work, "set"), runner(opened, engine))

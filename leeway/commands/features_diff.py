@@ -15,8 +15,8 @@ from features.security.file_names import file_name
 from features.values.untyped import records_of
 from features.window import UTC, from_ms, to_ms
 from leeway.commands.options import AsJson, ModelName, PeriodEnd, PeriodStart
+from leeway.landed import landing
 from leeway.project.load import Project
-from leeway.tables import landing
 from leeway.terminal import show
 from leeway.terminal.exit_codes import ExitCode
 from monitors.training_set.period import TrainingPeriod
@@ -44,7 +44,7 @@ def diff(  # noqa: PLR0913 - one parameter an option
         raise ProjectError(msg, hint="declare one under `features`, with `from:` and `key:`")
     wanted = skew.Sample(start.replace(tzinfo=UTC), end.replace(tzinfo=UTC), sample, seed, shown)
     with show.working(f"Recomputing features of {show.text(chosen.name)}"):
-        landing.land(chosen.tables, datetime.now(UTC))
+        landing.land(chosen.landed, datetime.now(UTC))
         log = StoredEvents(chosen.schema, chosen.events, project.state / "training-sets" / file_name(chosen.name))
         period = TrainingPeriod(chosen.schema, to_ms(wanted.start), to_ms(wanted.end))
         measured = skew.measure(chosen.facts, log.logged(period), wanted, now=datetime.now(UTC))

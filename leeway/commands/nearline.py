@@ -16,8 +16,8 @@ from leeway import context
 from leeway.commands import nearline_topics, score
 from leeway.commands.options import AsJson, ModelName, until_stopped
 from leeway.context import Context
+from leeway.landed import landing
 from leeway.project.load import Model
-from leeway.tables import landing
 from leeway.terminal import show
 from monitors.flink import parts_job
 from monitors.flink.run_job import Running
@@ -79,7 +79,7 @@ def _run(opened: Context, model: Model, source: Path, target: Path) -> ChampionF
     name = hashlib.sha256(f"{model.name}\0{source}\0{target}".encode()).hexdigest()[:12]
     place = score.with_csv_format(model, source)
     show.note_on_stderr(show.text(f"Scoring what appears in {source}; Ctrl-C stops. Flink is starting..."))
-    with until_stopped(), landing.following(model.tables, _now, _note):
+    with until_stopped(), landing.following(model.landed, _now, _note):
         job = parts_job.follow(task, place, opened.dir / "logs", opened.dir / "checkpoints" / f"nearline-{name}")
         try:
             _until_stopped(job, follower, target)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 
 from features.errors import EngineError, ProjectError
 from features.files import lock_file
 from features.security.file_names import file_name
+from features.window import UTC
 from leeway.commands import following
 from leeway.context import Context
+from leeway.landed import landing
 from leeway.project.load import Model
 from leeway.streaming import follow_requests
 from leeway.streaming.follow_requests import NearlineTally
@@ -41,7 +44,8 @@ def follow(opened: Context, model: Model, *, as_json: bool) -> None:
 def _answer(opened: Context, model: Model, tally: NearlineTally) -> None:
     note = following.noter(model.name)
     show.note_on_stderr(show.text(f"Answering the requests of {model.name}; Ctrl-C stops. Flink is starting..."))
-    following.follow(partial(follow_requests.answering, opened, model, tally, note), tally.text, note)
+    with landing.following(model.landed_facts, partial(datetime.now, UTC), note):
+        following.follow(partial(follow_requests.answering, opened, model, tally, note), tally.text, note)
 
 
 def _print(model: Model, tally: NearlineTally, *, as_json: bool) -> None:

@@ -23,8 +23,8 @@ from leeway import context, dead_letters
 from leeway.commands import score
 from leeway.commands.options import AsJson, ModelName, PeriodEnd, PeriodStart
 from leeway.context import Context
+from leeway.landed import landing
 from leeway.project.load import Model
-from leeway.tables import landing
 from leeway.terminal import show
 from leeway.terminal.exit_codes import ExitCode
 from serving.batch import run, run_plan
@@ -93,7 +93,7 @@ def _carry_out(
     opened: Context, model: Model, place: location.Place, period: EventPeriod, target: Path, version: str | None
 ) -> Done:
     """Begin the run, or go on with it, to its end; its dead letters are put on record once."""
-    landing.land(model.tables, datetime.now(UTC))
+    landing.land(model.landed, datetime.now(UTC))
     begun, at = run_plan.read(target), time.monotonic()
     if version is None and begun is not None and begun.identity.model == model.name:
         version = begun.identity.version  # a promotion since then is no reason to mix versions

@@ -16,7 +16,7 @@ from features.events import decode
 from features.kafka.avro import derive as avro_of
 from features.schema import Task
 from features.window import UTC
-from leeway.check import environment, events, facts, tables, transforms
+from leeway.check import environment, events, facts, landed, transforms
 from leeway.commands.options import AsJson, Column, IdColumn, ModelName, Positive
 from leeway.infer import log_files
 from leeway.infer.roles import ColumnWishes
@@ -95,8 +95,8 @@ def check(ctx: typer.Context, as_json: AsJson = False) -> None:
     checks = [environment.Check("project file", "ok", f"{project.path.name}: {count(len(project.models), 'model')}")]
     checks += environment.surroundings(project)
     now = datetime.now(UTC)
-    # Their rows are events and facts: what is new of them is read first.
-    checks += itertools.chain.from_iterable(tables.tables(model, now) for model in project.models.values())
+    # What is new of tables and topics is read first: it is events and facts.
+    checks += itertools.chain.from_iterable(landed.landed(model, now) for model in project.models.values())
     checks += itertools.chain.from_iterable(events.events(model) for model in project.models.values())
     checks += itertools.chain.from_iterable(facts.facts(model, now) for model in project.models.values())
     checks += itertools.chain.from_iterable(transforms.transforms(model) for model in project.models.values())

@@ -15,8 +15,8 @@ from leeway.commands.actor import USER, Actor
 from leeway.commands.options import AsJson, ModelName, When, span
 from leeway.context import Context
 from leeway.flows import run_once, serve_flows
+from leeway.landed import landing
 from leeway.project.load import Model
-from leeway.tables import landing
 from leeway.terminal import show
 from leeway.terminal.exit_codes import ExitCode
 from registry import operations, queries
@@ -86,7 +86,7 @@ def _bootstrap(opened: Context, model: Model, start: datetime | None, end: datet
         raise ProjectError(msg, hint=f"set models.{model.name}.baseline in the project file, or use --start and --end")
     what = f"Training {model.name} on {begin:%Y-%m-%d} to {until:%Y-%m-%d}, then counting its baseline"
     with show.working(show.text(what)):
-        landing.land(model.tables, datetime.now(UTC))
+        landing.land(model.landed, datetime.now(UTC))
         ws = assembly.workspace(opened, model)
         return first_version.train_and_promote(ws, start=begin, end=until, actor=actor, now=datetime.now(UTC))
 

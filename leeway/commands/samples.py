@@ -17,8 +17,8 @@ from leeway.commands import following
 from leeway.commands.features_build import Engine, runner
 from leeway.commands.options import TIME_FORMATS, AsJson, ModelName, PeriodEnd, PeriodStart, When, utc
 from leeway.context import Context
+from leeway.landed import landing
 from leeway.project.load import Model
-from leeway.tables import landing
 from leeway.terminal import show
 from leeway.terminal.exit_codes import ExitCode
 from monitors.samples import history, parts
@@ -82,7 +82,7 @@ def _write(opened: Context, chosen: Model, wanted: TrainingPeriod, target: Sampl
     """Join the slices and write the parts that are not there; return how many records could not be used."""
     if wanted.start >= wanted.until:
         return 0
-    landing.land(chosen.tables, datetime.now(UTC))
+    landing.land(chosen.landed, datetime.now(UTC))
     ws = assembly.workspace(opened, chosen)
     sources = StoredEvents(chosen.schema, chosen.events, ws.sets).sources()
     with tempfile.TemporaryDirectory(prefix="leeway-", dir=opened.dir) as work:
@@ -121,8 +121,8 @@ def follow(
         spec = samples_job.spec(opened, chosen, target, to_ms(start.replace(tzinfo=UTC)) if start else 0)
         show.note_on_stderr(show.text(f"Publishing samples in {target.folder}; Ctrl-C stops. Flink is starting..."))
         note = following.noter(chosen.name)
-        landing.land(chosen.tables, datetime.now(UTC))  # a table that cannot be read is an error at the start only
-        with landing.following(chosen.tables, lambda: datetime.now(UTC), note):
+        landing.land(chosen.landed, datetime.now(UTC))  # a table that cannot be read is an error at the start only
+        with landing.following(chosen.landed, lambda: datetime.now(UTC), note):
             following.follow(partial(opening, opened, chosen, spec, sums), sums.text, note)
     print_totals(chosen, target, None, sums.rejected, as_json=as_json)
     if sums.late and not as_json:

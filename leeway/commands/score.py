@@ -16,8 +16,8 @@ from features.window import UTC
 from leeway import context
 from leeway.commands import topics
 from leeway.commands.options import AsJson, ModelName, Partitions, When, utc
+from leeway.landed import landing
 from leeway.project.load import Model
-from leeway.tables import landing
 from leeway.terminal import show
 from leeway.terminal.exit_codes import ExitCode
 from serving import model as serving
@@ -62,7 +62,7 @@ def score(  # noqa: PLR0913 - one parameter an option
         served = serving.load(opened.registry, chosen.schema, trusted=chosen.trusted, version=version)
         place = with_csv_format(chosen, source)
         wanted, now = offline.EventPeriod(utc(start), utc(end)), datetime.now(UTC)
-        landing.land(chosen.tables, now)
+        landing.land(chosen.landed, now)
         fill = partial(lookup.fill_missing, declared=chosen.facts, now=now)
         with show.working(f"Scoring the events of {show.text(source)}"):
             if target is None:

@@ -30,8 +30,8 @@ from leeway import context, dead_letters
 from leeway.commands.dashboard import own_hosts, server_secret
 from leeway.commands.options import Host, HostNames, Port, address, span
 from leeway.context import Context
+from leeway.landed import landing
 from leeway.project.load import Model
-from leeway.tables import landing
 from leeway.terminal import show
 from serving import app as serving_app
 from serving import server
@@ -104,8 +104,8 @@ def serve(  # noqa: PLR0913 - one parameter an option
         inner = serving_app.create(services, executor=executor, bounds=bounds, follow=follow_every.total_seconds())
         app = guarded(inner, secret=secret, hosts=own_hosts(host, name or []))
         _announce(opened, host, port, where, directories)
-        fact_tables = {table.folder: table for each in chosen for table in each.tables if table.is_facts}
-        stack.enter_context(landing.following([*fact_tables.values()], _now, logging.getLogger("leeway.serve").warning))
+        facts = {source.folder: source for each in chosen for source in each.landed_facts}
+        stack.enter_context(landing.following([*facts.values()], _now, logging.getLogger("leeway.serve").warning))
         with _as_a_service(), contextlib.suppress(KeyboardInterrupt):
             server.run(app, host=host, port=port, connections=connections)
 

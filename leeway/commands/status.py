@@ -13,8 +13,8 @@ from features.window import UTC
 from leeway import context, dead_letters, learner_state, nearline_champion, side_by_side
 from leeway.commands.options import AsJson
 from leeway.context import Context
+from leeway.landed import progress
 from leeway.project.validation_errors import count
-from leeway.tables import progress
 from leeway.terminal import show
 from monitors.finding import Stage
 from registry import baseline_plan, model_status, queries
@@ -47,8 +47,8 @@ def status(ctx: typer.Context, as_json: AsJson = False) -> None:
             show.note(show.text(f"{row['model']}: {line}"))
         for aside in row["set_aside"]:
             show.note(show.text(f"{row['model']}: {_set_aside_text(aside)}"))
-        for table in row["tables"]:
-            show.note(show.text(table.text))
+        for source in row["landed"]:
+            show.note(show.text(source.text))
         for line in _retrain_lines(row):
             show.note(show.text(f"{row['model']}: {line}"))
         if hint := _next_step(row):
@@ -90,7 +90,7 @@ def _model_status(opened: Context, model: str) -> dict[str, Any]:
         "sides": side_by_side.read(opened, opened.model(model)),
         "learner": learner_state.read(opened, opened.model(model)),
         "nearline": _nearline(opened, model, champion.version if champion else None),
-        "tables": [progress.read(table, now) for table in opened.model(model).tables],
+        "landed": [progress.read(source, now) for source in opened.model(model).landed],
     }
 
 

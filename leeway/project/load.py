@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +12,14 @@ from pydantic import ValidationError
 from alerts.config import Alerts
 from features.errors import NotFound, ProjectError
 from features.facts import declaration_checks
-from features.facts.declaration import NO_FACTS, FactFeature, FactFeatures
+from features.facts.declaration import NO_FACTS, FactFeatures
 from features.schema import Events, EventSchema, Source
 from features.transforms import declaration as transforms
-from leeway.project import environment, tables, validation_errors, yaml_positions
+from leeway.project import environment, landed, validation_errors, yaml_positions
 from leeway.project.file_schema import ModelSection, Period, ProjectFile
+from leeway.project.landed import LandedSource
+from leeway.project.places import Places
 from leeway.project.stack_section import Stack
-from leeway.project.tables import LandedTable
 from monitors.config import MonitorPolicy
 from monitors.flink.config import Engine
 from registry.config import IncidentPolicy
@@ -34,7 +34,7 @@ _SQLITE = "sqlite:///"
 class Model:
     """One model of a project. The paths in *events* are absolute; *retrain* is None where Leeway only monitors.
 
-    Events and facts in *tables* have the directories in which their rows land as their paths.
+    Events and facts that *landed* has the directories of, in tables and topics, have those as their paths.
     """
 
     name: str
@@ -47,12 +47,17 @@ class Model:
     retrain: Retrain | None = None
     facts: FactFeatures = NO_FACTS
     nearline: Nearline | None = None
-    tables: tuple[LandedTable, ...] = ()
+    landed: tuple[LandedSource, ...] = ()
 
     @property
     def trusted(self) -> tuple[str, ...]:
         """The types that model files may have, beyond those that are safe."""
         return tuple(self.retrain.trust) if self.retrain else ()
+
+    @property
+    def landed_facts(self) -> tuple[LandedSource, ...]:
+        """Those of *landed* that are facts."""
+        return tuple(source for source in self.landed if source.is_facts)
 
 
 @dataclass(frozen=True)
@@ -95,12 +100,12 @@ class Project:
             for feature, key, message in declared:
                 problems.append(document.problem(("models", name, "features", feature, key), message))
             try:
-                models[name] = _model(name, section, path, file)
+                models[name] = _model(name, section, Places(path, file))
             except ValidationError as error:
                 problems += validation_errors.explain(error.errors(), document, under=("models", name))
         if problems:
             raise _refusal(path, problems)
-        return _project(path, file, models)
+        return _project(Places(path, file), models)
 
     @property
     def folder(self) -> Path:
@@ -167,84 +172,31 @@ def _refusal(path: Path, problems: Sequence[yaml_positions.Problem]) -> ProjectE
     return ProjectError(f"{head}\n{lines}", hint="`leeway schema` describes every key")
 
 
-def _brokers(path: Path, file: ProjectFile, value: str) -> str:
-    return _address(path, file, value, "Kafka's address", "host:port")
-
-
-def _address(path: Path, file: ProjectFile, value: str, what: str, example: str) -> str:
-    """Return the address *value* stands for; *value* itself where its variable is not set, an error only once used."""
-    with suppress(ProjectError):
-        return environment.resolve(value, _state(path, file), what=what, example=example)
-    return value
-
-
-def _state(path: Path, file: ProjectFile) -> Path:
-    return (path.parent / file.state).resolve()
-
-
-def _absolute(source: Source, path: Path, file: ProjectFile, brokers: str) -> Source:
-    places = {key: str(path.parent / value) for key in ("path", "avro_schema") if (value := getattr(source, key))}
-    if url := source.schema_registry:
-        places["schema_registry"] = _address(path, file, url, "the schema registry", "http://host:8081")
-    if source.topic:
-        places["bootstrap"] = _brokers(path, file, source.bootstrap) or brokers
-    return source.model_copy(update=places)
-
-
-def _model(name: str, section: ModelSection, path: Path, file: ProjectFile) -> Model:
+def _model(name: str, section: ModelSection, places: Places) -> Model:
     """Return a model with absolute paths, and the addresses of its topics."""
-    brokers = _brokers(path, file, file.kafka.bootstrap)
     own = {role: source for role in ("predictions", "labels", "history") if (source := getattr(section.events, role))}
     schema = section.schema_of(name)
     plain = {feature: kind for feature, kind in schema.features.items() if section.features[feature] is kind}
-    landed = {
-        role: tables.of_events(role, source.table, schema.model_copy(update={"features": plain}), path.parent,
-                               _state(path, file))
-        for role, source in own.items() if source.table
-    }  # fmt: skip
-    sources = {role: _absolute(source, path, file, brokers) for role, source in own.items()}
-    sources |= {role: Source(path=str(table.folder)) for role, table in landed.items()}
-    facts, fact_tables = _facts(section, path, file)
+    of_requests = schema.model_copy(update={"features": plain})
+    tables = {role: landed.of_events(role, source.table, of_requests, places.folder, places.state)
+              for role, source in own.items() if source.table}  # fmt: skip
+    sources = {role: places.absolute(source) for role, source in own.items()}
+    sources |= {role: Source(path=str(table.folder)) for role, table in tables.items()}
+    facts, landed_facts = places.facts(section)
     nearline = section.nearline
     if nearline is not None:
-        nearline = nearline.model_copy(update={"requests": _absolute(nearline.requests, path, file, brokers)})
+        nearline = nearline.model_copy(update={"requests": places.absolute(nearline.requests)})
     return Model(name=name, schema=schema, events=section.events.model_copy(update=sources),
                  monitor=section.monitor, signals=section.signals, incidents=section.incidents,
                  baseline=section.baseline, retrain=section.retrain, facts=facts,
-                 tables=(*landed.values(), *fact_tables), nearline=nearline)  # fmt: skip
+                 landed=(*tables.values(), *landed_facts), nearline=nearline)  # fmt: skip
 
 
-def _facts(section: ModelSection, path: Path, file: ProjectFile) -> tuple[FactFeatures, Iterable[LandedTable]]:
-    """Return the model's features that requests need not bring, and the tables of their facts.
-
-    Paths are absolute. All models that use the facts of a table share one directory.
-    """
-    features = {name: one for name, one in section.features.items() if isinstance(one, FactFeature)}
-    used = {one.source for one in features.values()}
-    declared = [one for model in file.models.values() for one in model.features.values()]
-    of_all = [one for one in declared if isinstance(one, FactFeature)]
-    landed = {
-        name: tables.of_facts(name, source, of_all, path.parent, _state(path, file))
-        for name, source in file.facts.items() if name in used and source.table
-    }  # fmt: skip
-    sources = {
-        name: source.model_copy(
-            update={"path": str(landed[name].folder if name in landed else path.parent / source.path), "table": None}
-        )
-        for name, source in file.facts.items()
-        if name in used
-    }
-    made = {name: one for name, one in section.features.items() if isinstance(one, transforms.TransformFeature)}
-    own = transforms.Transforms(features=made, kinds=section.kinds, folder=str(path.parent))
-    made_of = FactFeatures(features=features, sources=sources, transforms=own if made else transforms.NO_TRANSFORMS)
-    return made_of, landed.values()
-
-
-def _project(path: Path, file: ProjectFile, models: Mapping[str, Model]) -> Project:
-    state = _state(path, file)
+def _project(places: Places, models: Mapping[str, Model]) -> Project:
+    file, state = places.file, places.state
     database = file.database or f"{_SQLITE}{state / 'leeway.db'}"
     if database.startswith(_SQLITE) and database != f"{_SQLITE}:memory:":
-        database = f"{_SQLITE}{path.parent / database.removeprefix(_SQLITE)}"
-    return Project(path=path, name=file.project, state=state, database=database,
-                   kafka=_brokers(path, file, file.kafka.bootstrap), flink=file.flink, models=models, audit=file.audit,
+        database = f"{_SQLITE}{places.folder / database.removeprefix(_SQLITE)}"
+    return Project(path=places.path, name=file.project, state=state, database=database,
+                   kafka=places.brokers(file.kafka.bootstrap), flink=file.flink, models=models, audit=file.audit,
                    alerts=file.alerts, stack=file.stack)  # fmt: skip

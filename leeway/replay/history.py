@@ -11,8 +11,8 @@ from features.errors import NotEnoughData, NotFound
 from features.window import UTC, to_ms
 from leeway import assembly
 from leeway.context import Context
+from leeway.landed import landing
 from leeway.project.load import Model
-from leeway.tables import landing
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.finding import Stage
 from monitors.flink import run_job
@@ -66,7 +66,7 @@ def recounted(opened: Context, model: Model, start: datetime | None, end: dateti
     Predictions that came too late for the monitor are in their own slices here, so there is no fault about them; in
     what is :func:`recorded` they are missing, with the fault that the monitor reported.
     """
-    landing.land(model.tables, datetime.now(UTC))
+    landing.land(model.landed, datetime.now(UTC))
     spec = assembly.spec(opened, model, start, end)
     outcome = run_job.run_once(spec, assembly.directories(model), opened.dir / "logs")
     counted_stretches = stretches(opened, model, outcome.reports)

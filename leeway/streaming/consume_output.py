@@ -16,11 +16,11 @@ from features.files import lock_file
 from features.window import from_ms
 from leeway import assembly, dead_letters
 from leeway.context import Context
+from leeway.landed import landing
 from leeway.project.load import Model
 from leeway.streaming import job_settings, lifecycle
 from leeway.streaming.live_clock import LiveClock
 from leeway.streaming.skew_faults import SkewFaults
-from leeway.tables import landing
 from monitors.finding import Stage
 from monitors.flink import run_job
 from monitors.flink.committed_output import CommittedOutput
@@ -165,7 +165,7 @@ class OutputConsumer:
 
     def once(self) -> Tally:
         """Judge every window that the existing events close, in a batch job, and store the reports."""
-        landing.land(self.model.tables, self.clock())
+        landing.land(self.model.landed, self.clock())
         spec, source = assembly.spec(self.opened, self.model), assembly.directories(self.model)
         outcome = run_job.run_once(spec, source, self.opened.dir / "logs")
         letters = [json.dumps(r, sort_keys=True) for r in outcome.rejects]
@@ -188,7 +188,7 @@ class OutputConsumer:
         BrokerError
             Kafka does not answer.
         """
-        with self._alone(), self._following_tables(), self._job() as (check, committed):
+        with self._alone(), self._following_landed(), self._job() as (check, committed):
             yield lambda: self._take(check, committed)
 
     @contextmanager
@@ -202,12 +202,12 @@ class OutputConsumer:
         BrokerError
             Kafka does not answer.
         """
-        with self._alone(), self._following_tables(), job_settings.committed(self.opened, self.model) as committed:
+        with self._alone(), self._following_landed(), job_settings.committed(self.opened, self.model) as committed:
             yield lambda: self._take(lambda: None, committed)
 
-    def _following_tables(self) -> AbstractContextManager[None]:
-        """Land new rows of the model's tables meanwhile: labels for the job, facts for the skew of features."""
-        return landing.following(self.model.tables, self.clock, self.report)
+    def _following_landed(self) -> AbstractContextManager[None]:
+        """Land what is new meanwhile: labels for the job, facts for the skew of features."""
+        return landing.following(self.model.landed, self.clock, self.report)
 
     @contextmanager
     def _job(self) -> Iterator[tuple[Callable[[], None], CommittedOutput]]:
@@ -218,7 +218,7 @@ class OutputConsumer:
                 yield check, lines
             return
         spec, name = assembly.spec(opened, model), assembly.job_name(model)
-        landing.land(model.tables, self.clock())  # labels before predictions that would pass them by, or an error
+        landing.land(model.landed, self.clock())  # labels before predictions that would pass them by, or an error
         job, committed = run_job.start(spec, assembly.directories(model), opened.dir, name)
         try:
             yield job.check, committed

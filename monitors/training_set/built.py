@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from features.events import decode, location
 from features.facts.declaration import NO_FACTS, FactFeatures
-from features.files import parquet_rows
+from features.files import parquet_rows, readers
 from features.kafka import offset_ranges
 from features.schema import LABEL
 from monitors.training_set import merge, slice_join
@@ -134,4 +134,4 @@ def _rows(part: location.Reference) -> int:
     """Return about how many events a part has."""
     if isinstance(part, offset_ranges.Range):
         return (part.stop - part.start) * (_ARROW_RECORD if part.format == "arrow" else 1)
-    return parquet_rows.count(part) if part.format == "parquet" else (part.stop - part.start) // _LINE_BYTES
+    return parquet_rows.count(part) if part.format in readers.PARQUET else (part.stop - part.start) // _LINE_BYTES

@@ -19,7 +19,8 @@ import pytest
 from features.events import decode, encode, location
 from features.files import file_chunks
 from features.kafka.records import Records
-from features.schema import EventSchema, FeatureKind, RecordFormat, Role, Source, Task
+from features.schema import EventSchema, FeatureKind, Role, Source, Task
+from features.topic import RecordFormat
 from features.window import UTC
 
 ROOT = Path(__file__).parents[2]

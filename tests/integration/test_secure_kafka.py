@@ -21,6 +21,7 @@ from monitors.report import Report
 from tests.support import certificates
 from tests.support import topic_events as topic_world
 from tests.support.topic_events import World
+from tests.support.topic_of_facts import TopicOfFacts
 
 pytestmark = pytest.mark.slow
 
@@ -96,6 +97,18 @@ def test_topics_are_made_written_and_read(addresses: Mapping[str, str], kind: st
         client.send(f"made-{kind}", b"hello")
 
     assert [b"hello"] == [record.value for record in offset_ranges.newest_records(addresses[kind], f"made-{kind}", 5)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_facts_land(addresses: Mapping[str, str], kind: str, tmp_path: Path) -> None:
+    """By the same addresses; the password is in no file that landed."""
+    topic = TopicOfFacts(addresses["open"], f"facts-{kind}", tmp_path)
+    topic.create()
+    topic.insert(1, 2)
+    topic.bootstrap = addresses[kind]
+    assert 2 == topic.land()
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert PASSWORD.encode() not in kept
 
 
 def test_the_job_reports_as_it_does_from_an_open_broker(addresses: Mapping[str, str], world: World) -> None:

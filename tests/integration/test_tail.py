@@ -18,7 +18,8 @@ import pytest
 
 from features.events import decode, publishing
 from features.kafka import connections
-from features.schema import RecordFormat, Source
+from features.schema import Source
+from features.topic import RecordFormat
 from features.window import UTC
 from leeway.project.load import Project
 from serving import offline

@@ -11,7 +11,7 @@ import pytest
 
 from features.events import publishing
 from features.kafka import connections as kafka
-from features.schema import RecordFormat
+from features.topic import RecordFormat
 from features.window import from_ms
 from leeway import adopt_model, assembly, context
 from leeway.streaming import job_settings

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from features.events import decode
 from features.kafka.records import Records
-from features.schema import RecordFormat, Source
+from features.schema import Source
+from features.topic import RecordFormat
 from features.window import UTC
 from tests.support import malformed_records as records
 from tests.support.malformed_records import SCHEMA

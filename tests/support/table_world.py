@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,15 +14,13 @@ import sqlalchemy as sa
 
 from features.table import Table
 from features.window import UTC
-from leeway.project.tables import LandedTable
-from leeway.tables import landed
-from leeway.tables.table_reader import TableReader
+from leeway.landed.tables.table_reader import TableReader
+from leeway.project.landed import LandedTable
+from tests.support import killed_landing
 
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
 DATABASE = "LEEWAY_TEST_TABLE_DATABASE"
 """The variable with the database's URL."""
-FORKS = multiprocessing.get_context("forkserver")
-PRELOADED = ["tests.support.table_world", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql"]
 
 
 @dataclass
@@ -70,9 +66,14 @@ class TableWorld:
         table = Table.model_validate(settings | changes)
         state = self.folder / "state"
         return LandedTable(
-            "m: labels", "models.m.events.labels.table", table, tuple(sorted(columns)), state / "tables" / "m.labels-1",
-            self.folder, state,
+            name="m: labels", key="models.m.events.labels.table", label=f"table {table.name}", unit="rows",
+            folder=state / "landed" / "m.labels-1", poll=table.poll, table=table, columns=tuple(sorted(columns)),
+            project=self.folder, state=state,
         )  # fmt: skip
+
+    def source(self) -> LandedTable:
+        """Return the table as a project file declares it, looked at each second."""
+        return self.declared(poll="1s")
 
     def reader(self, page_rows: int = 3, **changes: Any) -> TableReader:
         """Return a reader as a new process has it, of small pages."""
@@ -87,37 +88,11 @@ class TableWorld:
         folder = self.declared().folder
         return [value for path in sorted(folder.glob("*.parquet")) for value in pq.read_table(path)[column].to_pylist()]
 
-
-def land_and_die(folder: Path, url: str, overlap: Any, writes: int, before: bool) -> int | None:
-    """Land rows in a process that kills itself at one of its files; return its exit code.
-
-    Parameters
-    ----------
-    folder, url, overlap
-        Of the world.
-    writes
-        At which file.
-    before
-        Whether before the file appears, or after that.
-    """
-    FORKS.set_forkserver_preload(PRELOADED)
-    process = FORKS.Process(target=_land, args=(folder, url, overlap, writes, before))
-    process.start()
-    process.join(60)
-    return process.exitcode
+    def land_and_die(self, writes: int, *, before: bool) -> int | None:
+        """Land rows in a process that kills itself at one of its files; return its exit code."""
+        return killed_landing.land_and_die(_land, (self.folder, self.url, self.overlap), writes, before=before)
 
 
-def _land(folder: Path, url: str, overlap: Any, writes: int, before: bool) -> None:
+def _land(folder: Path, url: str, overlap: Any) -> None:
     os.environ[DATABASE] = url
-    left, write = [writes], landed.write_whole
-
-    def write_or_die(path: Path, data: bytes, **options: Any) -> None:
-        left[0] -= 1
-        if left[0] == 0 and before:
-            os.kill(os.getpid(), signal.SIGKILL)
-        write(path, data, **options)
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    landed.write_whole = write_or_die  # type: ignore[assignment]
     TableWorld(sa.create_engine("sqlite://"), url, folder, overlap=overlap).land()

@@ -18,7 +18,7 @@ FENCES = {
     "pyflink": r"monitors/flink/\w+_job\.py",
     "prefect": r"retrain_flows/orchestration/"
     r"(flows|flow_(artifacts|cleanup|runner|tasks)|deployments|prefect_outage|server_main)\.py",
-    "sqlalchemy": r"(registry|alembic)/.*|leeway/tables/(database|table_queries)\.py",
+    "sqlalchemy": r"(registry|alembic)/.*|leeway/landed/tables/(database|table_queries)\.py",
     "alembic": r"(registry|alembic)/.*",
     "fastapi": r"(dashboards/.*|serving/.*|\w+/app\.py)",
     "starlette": r"(dashboards/.*|serving/.*|\w+/app\.py)",

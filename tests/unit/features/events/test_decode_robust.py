@@ -21,7 +21,8 @@ from features.conventions import CsvFormat, Times
 from features.events import decode
 from features.files import file_chunks
 from features.kafka.records import Records
-from features.schema import EventSchema, FeatureKind, RecordFormat, Role, Source, Task
+from features.schema import EventSchema, FeatureKind, Role, Source, Task
+from features.topic import RecordFormat
 from features.values.untyped import Reject
 from features.window import UTC, agreed_newest
 from tests.support.example_counts import examples

@@ -20,7 +20,8 @@ from features.conventions import Times
 from features.events import decode, encode, publishing
 from features.kafka import avro
 from features.kafka.records import Records
-from features.schema import Columns, EventSchema, FeatureKind, RecordFormat, Role, Source, Task
+from features.schema import Columns, EventSchema, FeatureKind, Role, Source, Task
+from features.topic import RecordFormat
 from features.values import typed_columns
 from features.window import from_ms
 from leeway import cli

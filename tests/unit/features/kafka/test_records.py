@@ -19,7 +19,8 @@ from features.conventions import Times
 from features.events import decode
 from features.kafka import avro
 from features.kafka.records import Records
-from features.schema import EventSchema, FeatureKind, RecordFormat, Source, Task
+from features.schema import EventSchema, FeatureKind, Source, Task
+from features.topic import RecordFormat
 from features.window import from_ms
 from tests.support.example_counts import examples
 

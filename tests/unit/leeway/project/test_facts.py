@@ -94,7 +94,7 @@ def test_a_wrong_feature_is_refused_with_place_and_fix(
 
 
 @pytest.mark.parametrize(("facts", "words"), [
-    ("facts: {landings: {tile: 5m}}", "2:9: facts.landings: facts are in a directory or in a table: set one of"),
+    ("facts: {landings: {tile: 5m}}", "2:9: facts.landings: facts are in a directory, a topic or a table"),
     ("facts: {landings: {path: a, tile: 0s}}", "facts.landings.tile: a tile must be longer than nothing"),
     ("facts: {landings: {path: a, pth: b}}", "facts.landings.pth: unknown key; did you mean `path`?"),
     ("", "features.delay.from: there are no facts 'landings' under `facts`; the project has no `facts` section yet"),

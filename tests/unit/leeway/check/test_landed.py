@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from leeway.check import tables
+from leeway.check import landed
+from leeway.landed import progress
+from leeway.landed.landing import land
 from leeway.project.load import Project
-from leeway.tables import progress
-from leeway.tables.landing import land
 from tests.support.table_world import DATABASE, NOW, TableWorld
-from tests.unit.leeway.project.test_tables import LABELS
+from tests.unit.leeway.project.test_landed import LABELS
 
 
 @pytest.fixture
@@ -30,15 +30,15 @@ def found(world: TableWorld, **changes: Any) -> list[tuple[str, str]]:
     """Return result and message of each check of a project with the world's table."""
     (world.folder / "leeway.yaml").write_text(LABELS)
     model = Project.load(world.folder).model()
-    model = replace(model, tables=(world.declared(**changes),))
-    return [(check.result, check.message) for check in tables.tables(model, NOW)]
+    model = replace(model, landed=(world.declared(**changes),))
+    return [(check.result, check.message) for check in landed.landed(model, NOW)]
 
 
 def test_a_good_table_is_read(sqlite: TableWorld) -> None:
     """Its new rows are, and how far is said."""
     sqlite.create()
     sqlite.insert(1, 2)
-    assert [("ok", "2 rows of outcomes read, up to seq 2")] == found(sqlite)
+    assert [("ok", "2 rows of table outcomes read, up to seq 2")] == found(sqlite)
 
 
 def test_a_table_that_cannot_be_read(sqlite: TableWorld) -> None:
@@ -74,7 +74,7 @@ def test_an_overlap_of_the_other_kind(sqlite: TableWorld) -> None:
 
 def test_a_key_that_does_not_grow(sqlite: TableWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same one in all rows."""
-    monkeypatch.setattr(tables, "MANY_ROWS", 3)
+    monkeypatch.setattr(landed, "MANY_ROWS", 3)
     sqlite.create("integer")
     sqlite.execute("create index by_seq on outcomes (seq)")
     sqlite.insert_rows([{"seq": 7, "id": f"{n}", "time": "2024-01-01", "label": 1} for n in range(3)])
@@ -86,14 +86,15 @@ def test_the_status_tells_cursor_and_lag(sqlite: TableWorld) -> None:
     sqlite.create()
     sqlite.insert(1, 2)
     table = sqlite.declared()
-    assert "m: labels: 0 rows of outcomes read, not to the end yet; 2 rows wait" == progress.read(table, NOW).text
+    assert "m: labels: 0 rows of table outcomes read, not to the end yet; 2 rows wait" == progress.read(table, NOW).text
     land([table], NOW)
     sqlite.insert(3)
     later = NOW + timedelta(minutes=5)
     assert (
-        "m: labels: 2 rows of outcomes read up to seq 2, last 5m ago; 1 rows wait" == progress.read(table, later).text
+        "m: labels: 2 rows of table outcomes read up to seq 2, last 5m ago; 1 rows wait"
+        == progress.read(table, later).text
     )
     (sqlite.folder / "outcomes.db").unlink()
     gone = progress.read(table, later)
-    assert (2, "2", None) == (gone.rows, gone.cursor, gone.waiting)
+    assert (2, "seq 2", None) == (gone.rows, gone.cursor, gone.waiting)
     assert "there is no database" in gone.problem

@@ -1,13 +1,10 @@
-"""Rows that have landed: numbered Parquet files, each with the place up to which the table was read when it appeared.
+"""Rows of a table that have landed in numbered files, and up to which key it was read when each file appeared.
 
-A file and its place appear in one step, so that a reader which is killed has either landed rows and knows it, or has
-not. Nothing else is stored about what was read. A landed file is never changed.
+A row is recognised by what is in the files, when it is read again.
 """
 
 from __future__ import annotations
 
-import io
-import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,14 +14,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.errors import TableError
-from features.files.whole_file import write_whole
-from leeway.tables import keys, values
-from leeway.tables.keys import Key
+from leeway.landed import numbered_files
+from leeway.landed.tables import keys, values
+from leeway.landed.tables.keys import Key
 
 _DIGEST, _POSITION, _KEY = "leeway.row", "leeway.position", "leeway.key"
 """Columns beside those of the table: what a row is recognised by, where its key lies, and the key as text."""
-_PLACE = b"leeway.table"
 _PRUNE_AT = 100_000
 """Rows that are no longer needed are dropped from memory once there are more than this, and twice as many as needed."""
 
@@ -44,7 +39,7 @@ class Row:
 
 
 @dataclass
-class Landed:
+class LandedRows:
     """What has landed in *folder*, as far back as the next query goes.
 
     Parameters
@@ -76,14 +71,14 @@ class Landed:
     _prune_at: int = _PRUNE_AT
 
     @classmethod
-    def load(cls, folder: Path, overlap: int) -> Landed:
-        """Return what has landed in *folder*. Raises TableError if a file cannot be read."""
+    def load(cls, folder: Path, overlap: int) -> LandedRows:
+        """Return what has landed in *folder*. Raises DataError if a file cannot be read."""
         landed = cls(folder, overlap)
-        for path in reversed(_files(folder)):
-            noted = _noted(path)
+        for path in reversed(numbered_files.paths(folder)):
+            noted = numbered_files.place_of(path)
             high = _decoded(noted["high"])
             if landed.high is None:
-                landed.number, landed.total, landed.high = int(path.stem), int(noted["total"]), high
+                landed.number, landed.total, landed.high = numbered_files.number(path), int(noted["total"]), high
                 landed.start = _decoded(noted["start"]) if noted["start"] else None
             if landed.start is not None and high[0] < landed.start[0]:
                 break
@@ -110,17 +105,14 @@ class Landed:
 
     def is_current(self) -> bool:
         """Return whether no other process has landed rows since, or removed them."""
-        return not self._path(self.number + 1).exists() and (not self.number or self._path(self.number).exists())
-
-    def _path(self, number: int) -> Path:
-        return self.folder / f"{number:010d}.parquet"
+        return numbered_files.is_newest(self.folder, self.number)
 
     def _take_back(self, path: Path, kind: str) -> None:
         """Recognise the rows of a file from the start on; *kind* is the type of its keys."""
         try:
             rows = pq.read_table(path, columns=[_DIGEST, _POSITION, _KEY]).to_pydict()
         except (OSError, pa.ArrowException) as error:
-            raise _unreadable(path, error) from error
+            raise numbered_files.unreadable(path, error) from error
         for digest, at, key in zip(rows[_DIGEST], rows[_POSITION], rows[_KEY], strict=True):
             if self.start is None or at >= self.start[0]:
                 self.recent[digest] = at
@@ -139,8 +131,8 @@ class Landed:
         start = self._start(landing, high[0]) or self.start
         total = self.total + len(rows)
         noted = {"high": _encoded(high), "start": _encoded(start) if start else None, "total": total}
-        write_whole(self._path(self.number + 1), _parquet(rows, names, noted), replace=False)
-        self.number, self.total, self.high, self.start = self.number + 1, total, high, start
+        self.number = numbered_files.write(self.folder, self.number, _table(rows, names), noted)
+        self.total, self.high, self.start = total, high, start
         self._keys = landing if start is None else landing[bisect_left(landing, start[0], key=_position) :]
         self.recent |= {row.digest: row.position for row in rows}
         if len(self.recent) > self._prune_at and start is not None:
@@ -160,10 +152,6 @@ def _position(place: Place) -> int:
     return place[0]
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.parquet") if path.stem.isdigit())
-
-
 def _encoded(place: Place) -> list[Any]:
     return [place[0], keys.encode(place[1])]
 
@@ -172,26 +160,10 @@ def _decoded(stored: list[Any]) -> Place:
     return int(stored[0]), keys.decode(stored[1])
 
 
-def _parquet(rows: Sequence[Row], names: Sequence[str], noted: dict[str, Any]) -> bytes:
+def _table(rows: Sequence[Row], names: Sequence[str]) -> pa.Table:
     by_name = zip(*(row.values for row in rows), strict=True)
     columns = {name: values.column(own) for name, own in zip(names, by_name, strict=True)}
     columns[_DIGEST] = pa.array([row.digest for row in rows], pa.binary(values.DIGEST_BYTES))
     columns[_POSITION] = pa.array([row.position for row in rows], pa.int64())
     columns[_KEY] = pa.array([keys.text(row.key) for row in rows], pa.string())
-    table = pa.table(columns).replace_schema_metadata({_PLACE: json.dumps(noted).encode()})
-    out = io.BytesIO()
-    pq.write_table(table, out)
-    return out.getvalue()
-
-
-def _noted(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads((pq.read_schema(path).metadata or {})[_PLACE]))
-    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> TableError:
-    msg = f"{path} is not what a reader of a table wrote: {error}"
-    hint = "restore it from a backup; or change the table's overlap, which reads the table again into another folder"
-    return TableError(msg, hint=hint)
+    return pa.table(columns)

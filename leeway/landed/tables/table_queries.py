@@ -9,10 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from features.errors import TableError
-from leeway.project.tables import LandedTable
+from leeway.landed.tables import database
+from leeway.landed.tables.keys import Key
+from leeway.project.landed import LandedTable
 from leeway.project.validation_errors import did_you_mean
-from leeway.tables import database
-from leeway.tables.keys import Key
 
 MAX_TEXT = 1 << 16
 """Characters or bytes of a value that are read: no value can fill the memory. Longer ones are cut."""

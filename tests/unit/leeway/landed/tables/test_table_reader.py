@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from features.errors import ProjectError, TableAway, TableError
-from leeway.tables.landing import land
-from tests.support.table_world import DATABASE, NOW, TableWorld, land_and_die
+from leeway.landed.landing import land
+from tests.support.table_world import DATABASE, NOW, TableWorld
 
 
 def test_rows_land_in_the_order_of_their_key_and_once(world: TableWorld) -> None:
@@ -102,7 +102,7 @@ def test_killed_at_any_file_it_loses_and_doubles_nothing(world: TableWorld, befo
     world.create()
     for step in range(2):
         world.insert(*range(step * 20, step * 20 + 12))
-        assert -signal.SIGKILL == land_and_die(world.folder, world.url, 10, step + 1, before)
+        assert -signal.SIGKILL == world.land_and_die(step + 1, before=before)
         world.insert(*range(step * 20 + 12, step * 20 + 20), prefix="late")
     world.land()
     assert 40 == len(world.rows())

@@ -11,11 +11,11 @@ import pyarrow as pa
 
 from features.events import decode
 from features.facts import lookup
-from features.facts.declaration import FactFeatures
+from features.facts.declaration import FactFeatures, FactSource
 from features.window import from_ms
-from leeway.project import tables
-from leeway.tables import last_read
-from leeway.tables.landing import following, land
+from leeway.landed import last_read
+from leeway.landed.landing import following, land
+from leeway.project import landed
 from tests.support import fact_worlds, labelled_log
 from tests.support.table_world import NOW, TableWorld
 
@@ -68,16 +68,16 @@ def test_features_of_facts_in_a_table_are_those_of_files(sqlite: TableWorld) -> 
     """Corrected, late, repeated and shuffled facts: the values of rows are equal bit for bit."""
     declared, records = fact_worlds.declared(sqlite.folder / "files"), fact_worlds.records(200, 1)
     fact_worlds.write(sqlite.folder / "files", records, 7)
-    source = declared.sources["landings"].model_copy(update={"table": sqlite.declared().table})
-    table = tables.of_facts("landings", source, declared.features.values(), sqlite.folder, sqlite.folder)
+    own = declared.sources["landings"].model_dump(exclude={"path", "csv"})
+    source = FactSource(**own, table=sqlite.declared().table)
+    table = landed.of_facts("landings", source, declared.features.values(), sqlite.folder, sqlite.folder)
     sqlite.column_types = dict.fromkeys(table.columns, "")
     sqlite.create()
     sqlite.insert_rows([{column: record[column] for column in table.columns} for record in records])
     assert len(records) == land([table], NOW)
-    there = source.model_copy(update={"path": str(table.folder)})
-    landed = declared.model_copy(update={"sources": {"landings": there}})
-    assert values(declared) == values(landed)
-    assert any(row["mean"] is not None for row in values(landed))
+    there = declared.model_copy(update={"sources": {"landings": source.files(table.folder)}})
+    assert values(declared) == values(there)
+    assert any(row["mean"] is not None for row in values(there))
 
 
 def values(declared: FactFeatures) -> list[dict[str, Any]]:

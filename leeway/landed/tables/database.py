@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc, pool
 
 from features.errors import TableAway, TableError
-from leeway.project.tables import LandedTable
+from leeway.project.landed import LandedTable
 
 WAIT_SECONDS = 10
 """Seconds to wait for a connection, or for a lock of SQLite."""
@@ -76,7 +76,7 @@ def _postgres(url: sa.URL) -> sa.Engine:
     usable = {name: value for name, value in link.items() if name not in url.query}
     try:
         made = sa.create_engine(url.set(drivername=_POSTGRES), poolclass=pool.NullPool, connect_args=usable)
-        from leeway.tables import postgres_values  # needs the driver, which is an extra
+        from leeway.landed.tables import postgres_values  # needs the driver, which is an extra
     except ImportError as error:
         msg = "the driver of PostgreSQL is not installed"
         raise TableError(msg, hint="pip install 'leeway[postgres]'") from error

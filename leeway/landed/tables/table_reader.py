@@ -11,19 +11,16 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-import filelock
-
-from features.errors import TableAway
-from leeway.project.tables import LandedTable
-from leeway.tables import keys, values
-from leeway.tables.keys import Key
-from leeway.tables.landed import Landed, Row
-from leeway.tables.table_queries import TableQueries
+from leeway.landed import numbered_files
+from leeway.landed.so_far import SoFar
+from leeway.landed.tables import keys, values
+from leeway.landed.tables.keys import Key
+from leeway.landed.tables.landed_rows import LandedRows, Row
+from leeway.landed.tables.table_queries import TableQueries
+from leeway.project.landed import LandedTable
 
 PAGE_ROWS = 20_000
 """Rows of a page, about, and so of a file."""
-LOCK_SECONDS = 600
-"""Seconds to wait for another process that reads the same table."""
 
 
 class TableReader:
@@ -33,7 +30,7 @@ class TableReader:
         self.table = table
         self.queries = TableQueries(table)
         self._page_rows = page_rows
-        self._landed: Landed | None = None
+        self._landed: LandedRows | None = None
         table.folder.mkdir(parents=True, exist_ok=True)
 
     def land(self, now: datetime, *, most: int | None = None) -> int:
@@ -50,23 +47,38 @@ class TableReader:
         ------
         ProjectError
             The database's URL cannot be found out.
+        LandingBusy
+            Another process reads the table for long.
         TableAway
-            The database does not answer, or another process reads the table for long.
+            The database does not answer.
         TableError
             The table cannot be read as the project file says.
         """
-        lock = filelock.FileLock(self.table.folder.with_suffix(".lock"), timeout=LOCK_SECONDS)
-        try:
-            with lock:
-                return self._land(now, most)
-        except filelock.Timeout as error:
-            msg = f"another process has been reading {self.table.name} for {LOCK_SECONDS} s"
-            raise TableAway(msg, hint="wait for it, or end it") from error
+        with numbered_files.turn(self.table):
+            return self._land(now, most)
 
-    def landed(self) -> Landed:
+    @property
+    def source(self) -> LandedTable:
+        """The table."""
+        return self.table
+
+    def so_far(self) -> SoFar:
+        """Return what has landed, also by other processes."""
+        landed = self.landed()
+        return SoFar(landed.total, f"{self.table.table.key} {landed.high_text}" if landed.high else "")
+
+    def waiting(self, most: int) -> int:
+        """Return how many rows have a larger key than those that landed, counted up to *most*.
+
+        Raises what :meth:`land` raises.
+        """
+        landed = self.landed()
+        return self.queries.count_above(landed.high[1] if landed.high else None, most)
+
+    def landed(self) -> LandedRows:
         """Return what has landed, with what other processes have landed since."""
         if self._landed is None or not self._landed.is_current():
-            self._landed = Landed.load(self.table.folder, keys.overlap(self.table.table))
+            self._landed = LandedRows.load(self.table.folder, keys.overlap(self.table.table))
         return self._landed
 
     def _land(self, now: datetime, most: int | None) -> int:

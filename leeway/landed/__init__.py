@@ -1,0 +1,1 @@
+"""Tables and topics as directories of files: what is new of them lands in numbered files, each row in one of them."""

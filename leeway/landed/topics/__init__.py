@@ -1,0 +1,1 @@
+"""Topics: the records that have not landed yet, by their offsets."""
