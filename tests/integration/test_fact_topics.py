@@ -69,7 +69,9 @@ def encoded(form: str, rows: Sequence[dict[str, Any]], header: bytes = b"") -> l
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_each_format_gives_the_values_of_files(broker: str, registry: str, tmp_path: Path, form: str) -> None:
+def test_each_format_gives_the_values_of_files(
+    request: pytest.FixtureRequest, broker: str, tmp_path: Path, form: str
+) -> None:
     """Bit for bit, also once schema file and registry are gone; what is no record is named by partition and offset."""
     files, rows = fact_worlds.declared(tmp_path / "files"), fact_worlds.records(100, 3)
     fact_worlds.write(tmp_path / "files", rows, 3)
@@ -80,6 +82,7 @@ def test_each_format_gives_the_values_of_files(broker: str, registry: str, tmp_p
         settings = {"format": "avro", "avro_schema": str(tmp_path / "fact.avsc")}
     topic = TopicOfFacts(broker, next(names), tmp_path, settings)
     if form == "registered":
+        registry = request.getfixturevalue("registry")
         header = schema_registry.header(schema_registry.schema_id(registry, topic.topic, AVRO))
         topic.settings = {"format": "avro", "schema_registry": registry}
     topic.create()
