@@ -19,11 +19,12 @@ from features import errors
 from features.conventions import CsvFormat
 from features.files import csv_lines
 
-Format = Literal["jsonl", "csv", "parquet", "records"]
+FileFormat = Literal["jsonl", "csv", "parquet"]
+Format = FileFormat | Literal["records"]
 """Of a chunk: ``records`` are Kafka records as they came, in a Parquet file that is marked so."""
 RECORDS_MARK = b"leeway.records"
 """Key in the metadata of a Parquet file of Kafka records (:mod:`features.kafka.record_files`)."""
-FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+FORMATS: dict[str, FileFormat] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 CHUNK_BYTES = 16 << 20
 """About how many bytes a chunk has: a worker decodes it in memory, and few chunks cost few calls."""
 MAX_CHUNK_BYTES = 2 * CHUNK_BYTES

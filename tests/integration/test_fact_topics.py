@@ -20,6 +20,9 @@ from features.window import UTC, from_ms
 from leeway.check import landed as checks
 from leeway.landed import progress
 from leeway.project.load import Project
+from monitors.flink import fact_features_run
+from monitors.worker.fact_messages import FactSpec
+from tests.integration.test_fact_features import by_id, in_process
 from tests.support import fact_worlds
 from tests.support import schema_registry_server as registry_server
 from tests.support import serving_world as world
@@ -102,6 +105,22 @@ def test_each_format_gives_the_values_of_files(
     assert of_files.equals(of_topic)
     place = f"{topic.topic}/1"
     assert [(place, last - 1), (place, last)] == sorted((one.path, one.line) for one in loaded[1].rejects)
+
+
+def test_three_ways_give_the_same_bits(topic: TopicOfFacts, tmp_path: Path) -> None:
+    """On Flink in batch and as a stream, and in process, of records that landed in many files, one of them no fact."""
+    rows = fact_worlds.requests(100, seed=2)
+    topic.insert_rows(fact_worlds.records(200, seed=1))
+    topic.send([b"no json"], partition=0)
+    topic.reader(page_rows=30).land(NOW)
+    fact_worlds.write(tmp_path / "rows", rows, files=2)
+    of = fact_worlds.declared(topic.source().folder)
+    expected = in_process(of, rows)
+    runs = [fact_features_run.run_once(FactSpec(fact_worlds.SCHEMA, of), tmp_path / "rows", tmp_path / "logs",
+                                       streaming=streaming) for streaming in (False, True)]  # fmt: skip
+    assert any(row["mean"] is not None for row in expected.values())
+    assert [expected] * 2 == [by_id(run.rows) for run in runs]
+    assert [[f"{topic.topic}/0"]] * 2 == [[one["path"] for one in run.rejects] for run in runs]
 
 
 def test_only_what_is_committed_lands(topic: TopicOfFacts) -> None:
