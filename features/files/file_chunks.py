@@ -20,10 +20,9 @@ from features.conventions import CsvFormat
 from features.files import csv_lines
 
 FileFormat = Literal["jsonl", "csv", "parquet"]
-Format = FileFormat | Literal["records"]
-"""Of a chunk: ``records`` are Kafka records as they came, in a Parquet file that is marked so."""
 RECORDS_MARK = b"leeway.records"
-"""Key in the metadata of a Parquet file of Kafka records (:mod:`features.kafka.record_files`)."""
+"""Key in the metadata of a Parquet file of Kafka records as they came (:mod:`features.kafka.record_files`)."""
+Format = FileFormat | Literal["records"]
 FORMATS: dict[str, FileFormat] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 CHUNK_BYTES = 16 << 20
 """About how many bytes a chunk has: a worker decodes it in memory, and few chunks cost few calls."""

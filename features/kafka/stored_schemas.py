@@ -35,14 +35,14 @@ def of(values: Iterable[bytes | None], file: str | None, registry: str | None) -
         text = avro.load(file or "")
         avro.parse(text)
         return {OF_ALL: text}
-    numbers, found = set[int](), dict[str, str]()
+    numbers, schemas = set[int](), dict[str, str]()
     for value in values:
         with suppress(ValueError):
             numbers.add(schema_registry.split_header(value or b"")[0])
     for number in sorted(numbers):
         with suppress(ValueError):
-            found[str(number)] = schema_registry.schema(registry, number)
-    return found
+            schemas[str(number)] = schema_registry.schema(registry, number)
+    return schemas
 
 
 def reader(schemas: Mapping[str, str]) -> Callable[[bytes], dict[str, Any]]:

@@ -97,4 +97,4 @@ def _parquet(file: Path, target: Path) -> None:
                 number += batch.num_rows
 
 
-_COPY: dict[file_chunks.Format, Callable[[Path, Path], None]] = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}
+_COPY: dict[file_chunks.FileFormat, Callable[[Path, Path], None]] = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}

@@ -69,7 +69,7 @@ def write_parquet(events: pa.Table, path: Path) -> None:
     pq.write_table(events, path, row_group_size=25)
 
 
-WRITERS: dict[file_chunks.Format, Callable[[pa.Table, Path], None]] = {
+WRITERS: dict[file_chunks.FileFormat, Callable[[pa.Table, Path], None]] = {
     "jsonl": write_jsonl,
     "csv": write_csv,
     "parquet": write_parquet,
@@ -95,7 +95,7 @@ def encoded(role: Role, form: RecordFormat) -> list[Any]:
 
 def test_every_file_format_has_a_writer_here() -> None:
     """A new format of files is tested by a way to write it: add one to WRITERS."""
-    assert set(file_chunks.FORMATS.values()) == set(get_args(file_chunks.Format)) == set(WRITERS)
+    assert set(file_chunks.FORMATS.values()) == set(get_args(file_chunks.FileFormat)) == set(WRITERS)
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -183,7 +183,7 @@ def test_a_table_by_format_of_topics_has_them_all(name: str) -> None:
 @pytest.mark.parametrize("name", OF_FILES)
 def test_a_table_by_format_of_files_has_them_all(name: str) -> None:
     """`leeway init --number-rows` can copy a file of every format."""
-    assert set(get_args(file_chunks.Format)) == looked_up(name)
+    assert set(get_args(file_chunks.FileFormat)) == looked_up(name)
 
 
 @pytest.mark.parametrize(("page", "words"), [("events.md", SUFFIXES), ("kafka.md", TOPICS)], ids=["files", "topics"])
