@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -176,23 +176,45 @@ def send(bootstrap: str, messages: Iterable[tuple[TopicFormat, Message]]) -> Ite
     BrokerError
         A message could not be delivered; those before it may have been.
     """
+    with connections.producer(bootstrap) as client:
+        yield from delivered(client, messages)
+
+
+def delivered(
+    client: Any, messages: Iterable[tuple[TopicFormat, Message]], headers: Sequence[tuple[str, bytes]] = ()
+) -> Iterator[int]:
+    """Yield the number of events in each message as it is handed to the client; in the end all are delivered.
+
+    Parameters
+    ----------
+    client
+        An open producer.
+    messages
+        Messages in their order, each with its topic.
+    headers
+        Further headers of each.
+
+    Raises
+    ------
+    KafkaError
+        One could not be delivered.
+    """
     failed: list[Exception] = []
     turn: dict[str, int] = {}
-    with connections.producer(bootstrap) as client:
-        for outlet, message in messages:
-            name, headers = outlet.topic.name, [("content-type", encode.CONTENT[outlet.format].encode())]
-            partition = None
-            if message.key is None:
-                partition = turn.get(name, 0)
-                turn[name] = (partition + 1) % outlet.topic.partitions
-            future = client.send(
-                name, message.value, key=message.key, headers=headers, partition=partition, timestamp_ms=message.time
-            )
-            future.add_errback(failed.append)
-            _raise_first(failed)
-            yield message.events
-        client.flush(timeout=3 * connections.TIMEOUT_MS / 1000)
+    for outlet, message in messages:
+        name, own = outlet.topic.name, [("content-type", encode.CONTENT[outlet.format].encode()), *headers]
+        partition = None
+        if message.key is None:
+            partition = turn.get(name, 0)
+            turn[name] = (partition + 1) % outlet.topic.partitions
+        future = client.send(
+            name, message.value, key=message.key, headers=own, partition=partition, timestamp_ms=message.time
+        )
+        future.add_errback(failed.append)
         _raise_first(failed)
+        yield message.events
+    client.flush(timeout=3 * connections.TIMEOUT_MS / 1000)
+    _raise_first(failed)
 
 
 def _raise_first(failed: list[Exception]) -> None:

@@ -93,17 +93,29 @@ def head(wanted: Range, n: int) -> Range:
     return replace(wanted, stop=min(wanted.stop, wanted.start + n))
 
 
-def offsets_by_partition(bootstrap: str, topic: str, since: int | None = None) -> dict[int, tuple[int, int]]:
+def offsets_by_partition(
+    bootstrap: str, topic: str, since: int | None = None, *, committed: bool = True
+) -> dict[int, tuple[int, int]]:
     """Return the first offset that *topic* still has and the one after its last, by partition.
 
-    With *since*, a timestamp in milliseconds, the first is that of the first record that is not older.
+    Parameters
+    ----------
+    bootstrap
+        Kafka's address.
+    topic
+        The topic.
+    since
+        Timestamp (ms): the first is that of the first record that is not older.
+    committed
+        Whether the last is that before which no transaction is open; else whatever has been written counts.
 
     Raises
     ------
     BrokerError
         Kafka does not answer, or there is no such topic.
     """
-    with connections.consumer(bootstrap) as client:
+    level = "read_committed" if committed else "read_uncommitted"
+    with connections.consumer(bootstrap, isolation_level=level) as client:
         parts = [connections.partition(topic, number) for number in connections.partitions(client, bootstrap, topic)]
         first, last = client.beginning_offsets(parts), client.end_offsets(parts)
         if since is not None:

@@ -1,7 +1,7 @@
 """Scoring of one part of a run: decoded, completed by features of facts, checked, answered, written whole.
 
-A part leaves two files: a receipt with the number of rows and the dead letters, and after it the predictions. A part
-that lacks one of them is done again, and comes out the same.
+A part leaves a receipt with the number of rows and the dead letters, and after it the predictions: a file, or records
+of a topic and the mark that they were sent. A part that lacks one of them is done again, and comes out the same.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ from features.values.untyped import Reject
 from registry.files import artifacts
 from registry.files.artifacts import ArtifactStore
 from serving import offline
-from serving.batch import row_answers
+from serving.batch import row_answers, topic_target
 from serving.batch.run_plan import FOLDER, Part
+from serving.batch.topic_target import TopicTarget
 from serving.model import Served
 from serving.offline import EventPeriod
 from serving.prediction_log.log import DIGEST
@@ -69,7 +70,9 @@ class PartScoring:
     now
         The present, which times of events are compared with.
     target
-        Directory of predictions.
+        Directory of the run, and of its predictions.
+    topic
+        Where predictions go instead.
     """
 
     schema: EventSchema
@@ -82,6 +85,7 @@ class PartScoring:
     period: EventPeriod
     now: datetime
     target: Path
+    topic: TopicTarget | None = None
 
     def open(self) -> Callable[[str], None]:
         """Load the model and the facts of the period, and return what scores a part.
@@ -118,9 +122,13 @@ class Receipt:
     rejects: tuple[Reject, ...]
 
 
+def _receipts(target: Path) -> Path:
+    return target / FOLDER / "parts"
+
+
 def receipt_path(target: Path, part: Part) -> Path:
     """Return the path of a part's receipt."""
-    return target / FOLDER / "parts" / f"{part.name}.json"
+    return _receipts(target) / f"{part.name}.json"
 
 
 def read_receipt(target: Path, part: Part) -> Receipt:
@@ -134,11 +142,13 @@ def _score_encoded(task: PartScoring, served: Served, facts: FactValues | None, 
 
 
 def is_done(target: Path, part: Part) -> bool:
-    """Return whether a part has its receipt, and its predictions where it has any."""
+    """Return whether a part has its receipt, and its predictions, where it has any, are there or were sent."""
     try:
-        return read_receipt(target, part).rows == 0 or (target / part.name).exists()
+        if read_receipt(target, part).rows == 0:
+            return True
     except FileNotFoundError:
         return False
+    return (target / part.name).exists() or topic_target.sent_path(_receipts(target), part.name).exists()
 
 
 def score(
@@ -178,10 +188,18 @@ def score(
     text = json.dumps({"rows": receipt.rows, "rejects": letters})
     artifacts.write_whole(receipt_path(task.target, part), text.encode())
     if answered.num_rows:
-        events = encode.renamed(offline.columns(task.schema), answered)
-        events = events.append_column(DIGEST, pa.array([task.digest] * events.num_rows, pa.string()))
-        artifacts.write_whole(task.target / part.name, offline.parquet(events))
+        _put(task, part, answered)
     return receipt
+
+
+def _put(task: PartScoring, part: Part, answered: pa.Table) -> None:
+    """Put the predictions of a part where they belong, as a whole."""
+    if task.topic is not None:
+        task.topic.send(task.schema, _receipts(task.target), part.name, answered, task.digest)
+        return
+    events = encode.renamed(offline.columns(task.schema), answered)
+    events = events.append_column(DIGEST, pa.array([task.digest] * events.num_rows, pa.string()))
+    artifacts.write_whole(task.target / part.name, offline.parquet(events))
 
 
 def _read(task: PartScoring, reference: location.Reference) -> tuple[Decoded, RecordPlace]:

@@ -22,6 +22,8 @@ from registry.files import artifacts
 
 FOLDER = "_run"
 """Folder of the plan and the receipts in the target; readers of events pass over names that begin so."""
+FILES = "files"
+"""The output of a run whose predictions are files in its directory."""
 _OTHER = "name another directory, or begin anew with --force"
 
 
@@ -41,6 +43,8 @@ class Identity:
         The period [start, end) of event time, ISO 8601.
     settings
         Digest of what the project file says of the model's events and features.
+    output
+        What predictions go into: files, or a topic by its name.
     """
 
     model: str
@@ -50,6 +54,7 @@ class Identity:
     start: str
     end: str
     settings: str
+    output: str = FILES
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,3 +90,28 @@ def test_an_empty_period_is_an_error_of_the_option(folder: Path) -> None:
     """Nothing is made."""
     invoke(folder, "predict", str(folder / "out"), "--from", "2024-01-02", "--to", "2024-01-02", code=2)
     assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--to-topic",), "do not go into the same topic"),
+        (("--source", "predictions", "--requests"), "name one source of events"),
+    ],
+)
+def test_sources_and_topics_that_do_not_fit_are_errors_of_the_options(
+    folder: Path, options: tuple[str, ...], why: str
+) -> None:
+    """Before Kafka is asked for anything; the answers to a topic in itself would be events to answer again."""
+    text = world.PROJECT.replace("predictions: {path: predictions}", "predictions: {topic: p}")
+    (folder / "leeway.yaml").write_text(text.replace("labels: {path: labels}", "labels: {topic: l}"))
+    assert why in invoke(folder, "predict", str(folder / "out"), *PERIOD, *options, code=2).output
+    assert not (folder / "out").exists()
+
+
+def test_what_a_topic_needs_is_named(folder: Path) -> None:
+    """The key of the project file to set."""
+    with pytest.raises(errors.ProjectError, match=r"events\.predictions of m is not a topic"):
+        invoke(folder, "predict", str(folder / "out"), *PERIOD, "--source", "predictions", "--to-topic")
+    with pytest.raises(errors.ProjectError, match="m has no topic of requests"):
+        invoke(folder, "predict", str(folder / "out"), *PERIOD, "--requests")
