@@ -12,7 +12,7 @@ from pathlib import Path
 
 from features.security import certificates
 from leeway.stack import broker, cluster, ports, postgres
-from leeway.stack.plan import Plan
+from leeway.stack.plan import LEARNER, Plan
 from leeway.stack.processes import Service
 from retrain_flows.orchestration import server, server_settings
 
@@ -63,6 +63,7 @@ def leeway(plan: Plan, name: str, *arguments: str) -> Service:
         log=plan.logs / f"{name}.log",
         healthy=lambda: port is None or ports.answers(port),
         stop_signal=signal.SIGTERM,
+        may_end=arguments[: len(LEARNER)] == LEARNER,
     )
 
 

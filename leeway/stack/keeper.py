@@ -48,13 +48,13 @@ class Keeper(threading.Thread):
         self._end = threading.Event()
 
     def run(self) -> None:
-        """Keep the service running until :meth:`end` is called."""
+        """Keep the service running until :meth:`end` is called, or it has ended as it may."""
         failures = 0
         while not self._end.is_set():
             began = time.monotonic()
             why = self._run_once()
             self.tried.set()
-            if self._end.is_set():
+            if self._end.is_set() or not why:
                 break
             failures = 1 if time.monotonic() - began > STEADY_SECONDS else failures + 1
             restarts = self.status.restarts + 1
@@ -69,7 +69,7 @@ class Keeper(threading.Thread):
         self._end.set()
 
     def _run_once(self) -> str:
-        """Run the service once, until it ends or is stopped; return why it ended."""
+        """Run the service once, until it ends or is stopped; return why it ended, empty if it is to stay so."""
         try:
             process = processes.start(self.service)
         except OSError as error:
@@ -88,11 +88,13 @@ class Keeper(threading.Thread):
             processes.stop(process, self.service.stop_signal)
 
     def _watch(self, process: processes.Process) -> str:
-        """Watch a running process; return why it ended or has to be restarted, empty if it is to stop."""
+        """Watch a running process; return why it ended or has to be restarted, empty if it is not to run on."""
         answered = looked = time.monotonic()
         while not self._end.wait(WATCH_SECONDS):
             at = time.monotonic()
             if process.poll() is not None:
+                if self.service.may_end and process.returncode == 0:
+                    return ""
                 return processes.ending(process, self.service.log)
             if at - looked < HEALTH_SECONDS:
                 continue

@@ -23,6 +23,8 @@ PORTS = {
     "serve": ("serve",),
 }
 """The ports (keys of `stack.ports`) of each engine or service."""
+LEARNER = ("learner", "run")
+"""The command of a learner, which `leeway learner stop` ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def _services(project: Project) -> dict[str, tuple[str, ...]]:
     if project.stack.flows:
         services["flows"] = ("flows", "serve")
     for name, model in project.models.items():
-        services |= {f"{kind}-{name}": (kind, "--model", name) for kind in _jobs(model)}
+        services |= {f"{kind}-{name}": (*words, "--model", name) for kind, words in _jobs(model).items()}
     if project.stack.serve:
         services["serve"] = ("serve", "--port", str(project.stack.ports.serve), *_log(project))
     if project.alerts.endpoints:
@@ -120,16 +122,25 @@ def _services(project: Project) -> dict[str, tuple[str, ...]]:
     return services
 
 
-def _jobs(model: Model) -> list[str]:
-    """Return the commands that start a model's jobs over topics, unless these run, and stand beside them."""
-    asked = {"monitor": model.events.predictions.topic is not None, "nearline": model.nearline is not None}
-    return [command for command, is_asked in asked.items() if is_asked]
+def _jobs(model: Model) -> dict[str, tuple[str, ...]]:
+    """Return the commands that start a model's jobs over topics, unless these run, and stand beside them, by kind."""
+    predictions, labels = (
+        source is not None and source.topic is not None for source in (model.events.predictions, model.events.labels)
+    )
+    learns = model.learns and predictions and labels
+    asked = {
+        "monitor": (("monitor",), predictions),
+        "nearline": (("nearline",), model.nearline is not None),
+        "samples": (("samples", "follow"), learns),
+        "learner": (LEARNER, learns),
+    }
+    return {kind: words for kind, (words, is_asked) in asked.items() if is_asked}
 
 
 def _slots(project: Project) -> int:
     """Return how many slots the jobs of all models take."""
-    jobs = sum(len(_jobs(model)) for model in project.models.values())
-    return max(2, jobs * project.flink.parallelism)
+    kinds = [kind for model in project.models.values() for kind in _jobs(model)]
+    return max(2, sum(1 if kind == "learner" else project.flink.parallelism for kind in kinds))
 
 
 def _log(project: Project) -> tuple[str, ...]:

@@ -29,7 +29,8 @@ class Service:
     """A server to run: command, environment, log and health check.
 
     Its standard input stays open as long as its parent lives, so that a server can stop when its parent has died.
-    *user* is the user to run as, where that is not this user.
+    *user* is the user to run as, where that is not this user. One that *may_end* was asked to by a command of its own
+    if it ends with code 0, and is not started again.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Service:
     start_seconds: float = 90.0
     stop_signal: signal.Signals = signal.SIGTERM
     user: str | None = None
+    may_end: bool = False
 
 
 @contextmanager

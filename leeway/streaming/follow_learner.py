@@ -50,7 +50,13 @@ def on_cluster(opened: Context, model: Model, branch: Branch) -> Iterator[Callab
 
 
 def _look(opened: Context, model: Model, branch: Branch, check: Callable[[], None]) -> int:
-    check()
+    """Look at the job and at its branch; a job that `leeway learner stop` has ended is no failure."""
+    try:
+        check()
+    except errors.EngineError:
+        if branch.stop_file.exists():
+            return 0
+        raise
     with contextlib.suppress(errors.Outage):  # without a registry it learns on
         learner_branch.require_going(opened, model, branch)
     return 0

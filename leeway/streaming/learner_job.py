@@ -25,7 +25,7 @@ _ROOMS = (features, monitors, registry, retrain_flows)
 
 def wanted(model: Model) -> bool:
     """Return whether the model has a learner."""
-    return model.retrain is not None and model.retrain.online is not None
+    return model.learns
 
 
 def fold(opened: Context, model: Model, branch: Branch) -> StreamLearner:

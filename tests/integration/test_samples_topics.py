@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from leeway import context, learner_branch
+from leeway.stack import ports
 from leeway.streaming import follow_samples, samples_job
 from leeway.streaming.follow_samples import SampleTally
 from tests.support import topic_events as topic_world
@@ -53,6 +54,24 @@ def filled(folder: Path, broker: str, name: str) -> World:
     return made
 
 
+def learning(made: World, settings: str) -> None:
+    """Write the world's project with an online trainer and further *settings*."""
+    (made.folder / "trainers.py").write_text(TRAINERS)
+    text = made.write_project(settings).joinpath("leeway.yaml").read_text()
+    learner = "    retrain: {mode: online, online: 'trainers:online', trust: [numpy.dtype]}\n"
+    (made.folder / "leeway.yaml").write_text(text + learner)
+
+
+def parts_of(folder: Path) -> int:
+    """Return how many parts of samples there are of the only model."""
+    return len(list((folder / ".leeway" / "samples").glob("*/*.parquet")))
+
+
+def snapshots(folder: Path) -> list[str]:
+    """Return the digests of the learner's snapshots."""
+    return [one["digest"] for one in document(folder, "learner", "status").get("snapshots", ())]
+
+
 def test_samples_of_topics_are_those_of_history(tmp_path: Path, broker: str) -> None:
     """Late, repeated and corrected events of several partitions: each part is that of the batch, byte for byte."""
     filled(tmp_path, broker, "sampled")
@@ -77,33 +96,47 @@ def test_samples_of_topics_are_those_of_history(tmp_path: Path, broker: str) -> 
 
 def test_samples_and_learner_run_on_a_cluster(tmp_path: Path, broker: str, flink_cluster: str) -> None:
     """Both are submitted, listed and stopped like the monitors' job; the learner there makes what it makes here."""
-    made = filled(tmp_path, broker, "clustered")
-    (tmp_path / "trainers.py").write_text(TRAINERS)
-    text = made.write_project(f"flink: {{address: '{flink_cluster}'}}").joinpath("leeway.yaml").read_text()
-    learner = "    retrain: {mode: online, online: 'trainers:online', trust: [numpy.dtype]}\n"
-    (tmp_path / "leeway.yaml").write_text(text + learner)
+    learning(filled(tmp_path, broker, "clustered"), f"flink: {{address: '{flink_cluster}'}}")
 
     def job(*words: str) -> Any:
         # In a process of its own: one that has had an embedded Flink lends its Python to jobs that it submits.
         return json.loads(leeway(tmp_path, "job", *words, "--json"))
 
-    def parts() -> int:
-        return len(list((tmp_path / ".leeway" / "samples" / "clustered").glob("*.parquet")))
-
-    def snapshots() -> list[str]:
-        return [one["digest"] for one in document(tmp_path, "learner", "status").get("snapshots", ())]
-
     job("submit", "--kind", "samples")
-    wait(lambda: parts() > 50)
+    wait(lambda: parts_of(tmp_path) > 50)
     job("stop", "--kind", "samples")
     job("submit", "--kind", "learner")
-    wait(lambda: len(snapshots()) == parts())
+    wait(lambda: len(snapshots(tmp_path)) == parts_of(tmp_path))
     listed = {row["kind"]: row["state"] for row in job("list")}
     savepoint = job("stop", "--kind", "learner")["savepoint"]
-    there = snapshots()
+    there = snapshots(tmp_path)
     invoke(tmp_path, "learner", "reset", "--because", "the same again")
     leeway(tmp_path, "learner", "run", "--once")
 
     assert ("running", "not running", "not running") == tuple(listed[k] for k in ("learner", "samples", "monitor"))
     assert savepoint
-    assert there == snapshots()
+    assert there == snapshots(tmp_path)
+
+
+def test_a_stack_runs_both_as_services(tmp_path: Path, broker: str, flink_cluster: str) -> None:
+    """`leeway up` starts them without a word; a learner that was stopped by its command is not started again."""
+    own = f"prefect: {ports.free()}, dashboard: {ports.free()}"
+    flink = f"flink: {{address: '{flink_cluster}'}}\nstack: {{flows: false, ports: {{{own}}}}}"
+    learning(filled(tmp_path, broker, "stacked"), flink)
+
+    def services() -> dict[str, str]:
+        return {s["name"]: s["condition"] for s in json.loads(leeway(tmp_path, "up", "--json"))["services"]}
+
+    try:
+        services()
+        wait(lambda: 50 < parts_of(tmp_path) == len(snapshots(tmp_path)))
+        leeway(tmp_path, "learner", "stop")
+        wait(lambda: services()["learner-stacked"] == "stopped")
+        time.sleep(3.0)  # a service that ended is started again within a second
+        conditions = services()
+    finally:
+        leeway(tmp_path, "down")
+        leeway(tmp_path, "job", "stop", "--kind", "samples", "--kill")
+
+    assert {"prefect", "dashboard", "monitor-stacked", "samples-stacked", "learner-stacked"} == set(conditions)
+    assert ("up", "stopped") == (conditions["samples-stacked"], conditions["learner-stacked"])

@@ -59,6 +59,21 @@ def test_a_service_that_dies_comes_back(tmp_path: Path) -> None:
     assert not psutil.pid_exists(second or 0)
 
 
+@pytest.mark.parametrize(("code", "stays"), [(0, True), (3, False)])
+def test_one_that_may_end_stays_so_unless_it_failed(tmp_path: Path, code: int, stays: bool) -> None:
+    """Who stops a learner by its command does not want it back."""
+    ended = service(tmp_path, f"import time; time.sleep(0.5); raise SystemExit({code})", may_end=True)
+    kept = keeper.Keeper(ended, lambda: None)
+    kept.start()
+    until(lambda: kept.status.restarts > 0 or kept.status.condition == "stopped")
+    condition, restarts = kept.status.condition, kept.status.restarts
+    kept.end()
+    kept.join()
+
+    assert stays == (restarts == 0)
+    assert stays == (condition == "stopped")
+
+
 def test_a_service_is_ended_with_its_children(tmp_path: Path) -> None:
     """They are one session."""
     process = processes.start(service(tmp_path, PARENT))

@@ -126,3 +126,33 @@ def test_jobs_and_servers_that_the_file_asks_for_are_run(make: Make) -> None:
     assert ("serve", "--port", "8322", "--log", str(project.state / "serving" / "log")) == planned.arguments["serve"]
     assert 4 == planned.slots
     assert 8322 == planned.wanted_ports()["serve"]
+
+
+def online(make: Make, events: str) -> plan.Plan:
+    """Return the plan of a project whose model has an online trainer, and its events as *events* says."""
+    project = make("flink: {parallelism: 2}")
+    text = project.path.read_text().replace("{predictions: {path: events}, version: v1}", events)
+    learns = "    retrain: {mode: online, online: 'trainers:online'}\n"
+    project.path.write_text(text.replace("    features", f"{learns}    features"))
+    return plan.plan_stack(type(project).load(project.path))
+
+
+def test_samples_and_learner_of_topics_are_run(make: Make) -> None:
+    """The learner's job is one subtask, whatever the parallelism of the others."""
+    planned = online(make, "{predictions: {topic: p}, labels: {topic: l}}")
+
+    assert ("samples", "follow", "--model", "m") == planned.arguments["samples-m"]
+    assert ("learner", "run", "--model", "m") == planned.arguments["learner-m"]
+    assert 5 == planned.slots
+
+
+def test_samples_of_files_are_not(make: Make) -> None:
+    """Files are followed by whoever wants to, like monitors."""
+    planned = online(make, "{predictions: {path: p}, labels: {path: l}}")
+    assert not {"samples-m", "learner-m"} & set(planned.arguments)
+
+
+def test_only_the_learner_may_end(make: Make) -> None:
+    """It has a command that stops it; all others are started anew."""
+    planned = online(make, "{predictions: {topic: p}, labels: {topic: l}}")
+    assert ["learner-m"] == [service.name for service in build.leeway_services(planned) if service.may_end]
