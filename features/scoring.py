@@ -37,9 +37,10 @@ def inputs(schema: EventSchema, table: pa.Table) -> pd.DataFrame:
     :data:`features.values.typed_columns.LARGEST_FINITE` for what counts as infinite).
     """
     frame: pd.DataFrame = table.select(list(schema.features)).to_pandas()
-    for name, kind in schema.features.items():
-        if kind is FeatureKind.NUMERIC and np.isinf(frame[name].to_numpy(dtype=np.float64)).any():
-            frame[name] = frame[name].where(np.isfinite(frame[name]))
+    numbers = [name for name, kind in schema.features.items() if kind is FeatureKind.NUMERIC]
+    infinite = np.isinf(frame[numbers].to_numpy(dtype=np.float64))
+    if infinite.any():
+        frame[numbers] = frame[numbers].mask(infinite)
     return frame
 
 

@@ -181,13 +181,13 @@ def parquet(table: pa.Table) -> bytes:
 
 
 def _json(table: pa.Table, way: str | None) -> bytes:
-    return "".join(f"{line}\n" for line in encode.json_lines(finite(table), way)).encode()
+    return b"".join(line + b"\n" for line in encode.json_lines(finite(table), way))
 
 
 def finite(table: pa.Table) -> pa.Table:
     """Return *table* with non-finite numbers as nulls: JSON has none, and a prediction must be a number."""
     for i, field in enumerate(table.schema):
-        if pa.types.is_floating(field.type):
+        if pa.types.is_floating(field.type) and not pc.all(pc.is_finite(table[i])).as_py():
             none = pa.nulls(table.num_rows, field.type)
             table = table.set_column(i, field.name, pc.if_else(pc.is_finite(table[i]), table[i], none))
     return table

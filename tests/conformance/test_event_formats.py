@@ -53,7 +53,7 @@ def table(role: Role, rows: int = 60) -> pa.Table:
 
 def write_jsonl(events: pa.Table, path: Path) -> None:
     """Write *events* as JSON Lines."""
-    path.write_text("".join(f"{line}\n" for line in encode.json_lines(events)))
+    path.write_bytes(b"".join(line + b"\n" for line in encode.json_lines(events)))
 
 
 def write_csv(events: pa.Table, path: Path) -> None:
