@@ -1,9 +1,12 @@
-"""Samples per second of processor time of the learner in the stream, beside its model alone in a loop.
+"""Samples a second of the learner in the stream, beside its model alone in a loop, in one run.
 
-    python -m benchmarks.learner [--rows 500] [--slices 20]
+    OMP_NUM_THREADS=1 python -m benchmarks.learner [--rows 2000] [--slices 60]
 
-The learner also writes predictions and a snapshot for each slice, and goes through its stored form; Flink is left out,
-as its start is most of a short run.
+Four ways over the same parts, each in a process of its own: the model alone, which is tested and learns part by part
+in memory; the learner without Flink; its job in batch (`leeway learner run --once`) and as a stream, until the last
+snapshot (`leeway learner run`). The learner also goes through its stored form, writes predictions and a snapshot for each
+slice, and learns what waits for its labels twice. Figures are without starts: what a run over two slices takes is taken
+off.
 """
 
 from __future__ import annotations
@@ -17,11 +20,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
 
+from benchmarks import process_cost
+from benchmarks.process_cost import Cost
 from features import scoring
 from features.events.decode import ID, TIME, VERSION
 from features.schema import EventSchema, FeatureKind, Task
 from features.window import Windows, to_ms
+from monitors.flink import fold_job
 from monitors.samples import parts
 from monitors.samples.parts import SampleParts
 from monitors.training_set.join import LABEL_TIME, RowCounts
@@ -31,7 +39,7 @@ from monitors.worker import folds
 from registry.files import artifacts
 from retrain_flows.data import sample_rows
 from retrain_flows.training import learner_branch, online
-from retrain_flows.training.learner_branch import BranchPlan
+from retrain_flows.training.learner_branch import Branch, BranchPlan
 from retrain_flows.training.stream_learner import StreamLearner
 
 SCHEMA = EventSchema(
@@ -70,13 +78,12 @@ def written(root: Path, rows: int, slices: int) -> SampleParts:
     return made
 
 
-def fold(root: Path, made: SampleParts, trainer: Callable[[], Any]) -> None:
-    """Let the learner learn all parts."""
+def learner(root: Path, made: SampleParts, trainer: Callable[[], Any]) -> tuple[StreamLearner, Branch]:
+    """Return the learner of all parts, and its new branch."""
     trusted = tuple(_untrusted(artifacts.dump_model(trainer())))
     plan = BranchPlan(f"{__spec__.name}:{trainer.__name__}", 0, to_ms(SCHEMA.windows.slide))
-    branch = learner_branch.begin(root / trainer.__name__, SCHEMA.model, plan)
-    learner = StreamLearner(SCHEMA, made.folder, branch.folder, root / "artifacts", trusted, Path.cwd())
-    folds.in_order(learner.open(), [reference for _, reference in folds.SampleListing(made).all()])
+    branch = learner_branch.begin(root / "state", SCHEMA.model, plan)
+    return StreamLearner(SCHEMA, made.folder, branch.folder, root / "artifacts", trusted, Path.cwd()), branch
 
 
 def _untrusted(data: bytes) -> list[str]:
@@ -86,38 +93,77 @@ def _untrusted(data: bytes) -> list[str]:
     return [*names, "collections.Counter", "river.utils.vectordict.VectorDict", "numpy.dtype"]
 
 
-def alone(made: SampleParts, trainer: Callable[[], Any]) -> None:
+def alone(_: Path, made: SampleParts, trainer: Callable[[], Any]) -> None:
     """Test and train the model part by part in memory."""
     model = trainer()
-    learner = online.learner_of("", model, np.array([0, 1]))
+    own = online.learner_of("", model, np.array([0, 1]))
     for number, path in enumerate(made.listed()):
         rows = sample_rows.dataset(SCHEMA, parts.samples(path))
         if number:
             scoring.score(model, rows.frame, rows.task)
-        learner.learn(rows)
+        own.learn(rows)
+
+
+def fold(root: Path, made: SampleParts, trainer: Callable[[], Any]) -> None:
+    """Let the learner learn all parts in this process."""
+    of, _ = learner(root, made, trainer)
+    folds.in_order(of.open(), [reference for _, reference in folds.SampleListing(made).all()])
+
+
+def batch(root: Path, made: SampleParts, trainer: Callable[[], Any]) -> None:
+    """Let the learner learn all parts in a Flink batch job."""
+    fold_job.run(learner(root, made, trainer)[0], made, root / "logs")
+
+
+def stream(root: Path, made: SampleParts, trainer: Callable[[], Any]) -> None:
+    """Let the learner learn all parts in a Flink streaming job, until it has written the last snapshot."""
+    of, branch = learner(root, made, trainer)
+    job, wanted = fold_job.follow(of, made, root / "logs", root / "checkpoints"), len(made.listed())
+    try:
+        while len(branch.snapshots()) < wanted:
+            job.check()
+            time.sleep(0.05)
+    finally:
+        job.stop()
+
+
+TRAINERS = {"scikit-learn": scikit, "River": river}
+WAYS = {"alone in a loop": alone, "learner, no Flink": fold, "job, batch": batch, "job, stream": stream}
+FEW = 2
+"""Slices of a run that is little more than its start."""
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print, or go one way for a parent process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=500, help="samples of a slice")
-    parser.add_argument("--slices", type=int, default=20)
+    parser.add_argument("--rows", type=int, default=2000, help="samples of a slice")
+    parser.add_argument("--slices", type=int, default=60)
+    parser.add_argument("--way", nargs=4, metavar=("WAY", "TRAINER", "SAMPLES", "ROOT"), help=argparse.SUPPRESS)
     args = parser.parse_args()
-    for trainer in (scikit, river):
-        with tempfile.TemporaryDirectory() as work:
-            made = written(Path(work), args.rows, args.slices)
-            alone(made, trainer)  # imports
-            artifacts.dump_model(trainer())
-            seconds = [_seconds(lambda: fold(Path(work), made, trainer)), _seconds(lambda: alone(made, trainer))]  # noqa: B023
-        own, peer = (args.rows * args.slices / s for s in seconds)
-        each = seconds[0] / args.slices * 1000
-        print(f"{trainer.__name__}: {own:,.0f} samples per CPU second ({each:.0f} ms a slice), alone {peer:,.0f}")
+    if args.way:
+        way, trainer, samples, root = args.way
+        WAYS[way](Path(root), SampleParts(Path(samples)), TRAINERS[trainer])
+        return
+    with tempfile.TemporaryDirectory(prefix="leeway-bench-") as work:
+        few, made = (written(Path(work, str(n)), args.rows, n).folder for n in (FEW, args.slices))
+        for trainer in TRAINERS:
+            costs = {way: _cost(way, trainer, made).after(_cost(way, trainer, few)) for way in WAYS}
+            _show(trainer, args.rows, args.slices - FEW, costs)
 
 
-def _seconds(run: Callable[[], None]) -> float:
-    start = time.process_time()
-    run()
-    return time.process_time() - start
+def _cost(way: str, trainer: str, samples: Path) -> Cost:
+    with tempfile.TemporaryDirectory(prefix="leeway-bench-") as root:
+        return process_cost.module("benchmarks.learner", "--way", way, trainer, str(samples), root)
+
+
+def _show(trainer: str, rows: int, slices: int, costs: dict[str, Cost]) -> None:
+    n, peer = rows * slices, next(iter(costs.values()))
+    table = Table("way", "samples/s", "times", "samples/CPU s", "times", "CPU ms a slice", box=None,
+                  title=f"{trainer}, {slices} slices of {rows:,} samples, times the model alone")  # fmt: skip
+    for way, cost in costs.items():
+        table.add_row(way, f"{n / cost.wall:,.0f}", f"{peer.wall / cost.wall:.2f}", f"{n / cost.cpu:,.0f}",
+                      f"{peer.cpu / cost.cpu:.2f}", f"{1000 * cost.cpu / slices:.0f}")  # fmt: skip
+    Console(width=110).print(table)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Any
 import kafka
 import pandas as pd
 
-from benchmarks.serving import FEATURES, TREES
+from benchmarks.serving_world import FEATURES, TREES
 from features.events import encode
 from features.facts.declaration import NO_FACTS
 from features.schema import EventSchema, FeatureKind, Source, Task
