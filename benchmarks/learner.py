@@ -4,9 +4,9 @@
 
 Four ways over the same parts, each in a process of its own: the model alone, which is tested and learns part by part
 in memory; the learner without Flink; its job in batch (`leeway learner run --once`) and as a stream, until the last
-snapshot (`leeway learner run`). The learner also goes through its stored form, writes predictions and a snapshot for each
-slice, and learns what waits for its labels twice. Figures are without starts: what a run over two slices takes is taken
-off.
+snapshot (`leeway learner run`). The learner also goes through its stored form, writes predictions and snapshots
+slice by slice, and learns what waits for its labels twice. What a run over two slices takes is taken off, as a
+start.
 """
 
 from __future__ import annotations
