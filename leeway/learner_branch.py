@@ -18,6 +18,11 @@ from retrain_flows.training import learner_branch as branches
 from retrain_flows.training.learner_branch import Branch, BranchPlan
 
 
+def is_wanted(model: Model) -> bool:
+    """Return whether something learns in the stream of the model's samples (`retrain.online`)."""
+    return model.retrain is not None and model.retrain.online is not None
+
+
 def samples(opened: Context, model: Model, out: Path | None = None) -> SampleParts:
     """Return the parts of a model's samples."""
     return SampleParts((out or opened.dir / "samples" / file_name(model.name)).resolve())

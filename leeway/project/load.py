@@ -59,11 +59,6 @@ class Model:
         """Those of *landed* that are facts."""
         return tuple(source for source in self.landed if source.is_facts)
 
-    @property
-    def learns(self) -> bool:
-        """Whether a model learns in the stream of samples (`retrain.online`)."""
-        return self.retrain is not None and self.retrain.online is not None
-
 
 @dataclass(frozen=True)
 class Project:

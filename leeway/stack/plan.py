@@ -9,6 +9,7 @@ from pathlib import Path
 
 from features import kafka_address
 from features.schema import Source
+from leeway import learner_branch
 from leeway.project import environment
 from leeway.project.load import Model, Project
 from leeway.project.stack_section import Ports
@@ -127,7 +128,7 @@ def _jobs(model: Model) -> dict[str, tuple[str, ...]]:
     predictions, labels = (
         source is not None and source.topic is not None for source in (model.events.predictions, model.events.labels)
     )
-    learns = model.learns and predictions and labels
+    learns = learner_branch.is_wanted(model) and predictions and labels
     asked = {
         "monitor": (("monitor",), predictions),
         "nearline": (("nearline",), model.nearline is not None),

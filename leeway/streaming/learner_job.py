@@ -25,7 +25,7 @@ _ROOMS = (features, monitors, registry, retrain_flows)
 
 def wanted(model: Model) -> bool:
     """Return whether the model has a learner."""
-    return model.learns
+    return learner_branch.is_wanted(model)
 
 
 def fold(opened: Context, model: Model, branch: Branch) -> StreamLearner:

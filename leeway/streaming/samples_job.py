@@ -47,7 +47,7 @@ def write_barred(opened: Context, model: Model, path: Path) -> None:
 
 def wanted(model: Model) -> bool:
     """Return whether the model has such a job: its events are in topics, with labels, and something learns of them."""
-    return model.learns and model.events.labels is not None and job_settings.follows_topics(model)
+    return learner_branch.is_wanted(model) and model.events.labels is not None and job_settings.follows_topics(model)
 
 
 def sources(model: Model) -> tuple[Source, ...]:
