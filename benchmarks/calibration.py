@@ -34,9 +34,13 @@ from benchmarks.streams import Kind, Stream
 
 Found = TypeVar("Found")
 SEED = 7
-BUDGETS = 90, 500
+BUDGETS = 30, 90, 500
 """Slices in which one false alarm is promised."""
 REFERENCES = 60, 200
+SHORT, SHORT_ROWS = (20, 30), 500
+"""Shorter baselines, and the rows a slice that they are tried with, if the kind has these."""
+MOST_PANELS = 60
+"""Panels of one size that are fitted in a cell, at most."""
 WIDE = 10
 """How many panels are put together as one large one."""
 OTHERS = {"Evidently": peers.evidently, "NannyML": peers.nannyml, "ADWIN": peers.adwin}
@@ -45,14 +49,18 @@ PARTS = "streams", "words", "faults", "memory", "chain"
 
 
 def cells(kinds: Sequence[str], sizes: Sequence[int], references: Sequence[int], panels: int) -> Iterator[Cell]:
-    """Yield all cells of *kinds*, each from as many independent *panels*; a kind of one size is always there."""
+    """Yield all cells of *kinds*, each from as many independent *panels*; a kind of one size is always there.
+
+    Shorter baselines than *references* are tried with one size of each kind.
+    """
     longest = -(-max(references) // 7) * 7  # so that the first slice is a Monday's
     for name in kinds:
         kind = streams.KINDS[name]
         for rows in kind.rows if len(kind.rows) == 1 else sorted({*kind.rows} & {*sizes}):
             rng = np.random.default_rng([SEED, list(streams.KINDS).index(name), rows])
             drawn = streams.draw(kind, rng, longest + LATER, rows, panels)
-            for reference in references:
+            short = SHORT if rows == SHORT_ROWS or len(kind.rows) == 1 else ()
+            for reference in (*short, *references):
                 yield _cell(name, rows, drawn, reference, longest - reference)
 
 
@@ -62,11 +70,12 @@ def _cell(name: str, rows: int, drawn: Stream, reference: int, first: int) -> Ce
     share, rates = 0.0, {}
     sizes = {"wide": kind.features * WIDE, **({"one": 1} if kind.alone else {}), "panel": kind.features}
     for label, size in sizes.items():
-        found = watch.evidence(seen, size)
-        share = sum(len(part.variables) for part in found) / n
-        for budget in BUDGETS:
-            hits, promised = watch.alarms(found, n, size, budget)
+        step = -(-n // size // MOST_PANELS)
+        found = watch.evidence(seen, size, step)
+        for budget in BUDGETS if label == "panel" else BUDGETS[1:]:
+            hits, promised = (of[::step] for of in watch.alarms(found, n, size, budget))
             rates[budget, label] = rate(hits[promised > 0], LATER, budget)
+            share = float(promised.sum() / (len(promised) * size))
     return Cell(name, kind.features, rows, reference, share, rates, _others(drawn.since(first), reference, kind))
 
 
@@ -148,7 +157,7 @@ def main() -> None:
     """Measure, tell as it goes, and write the pages if asked to."""
     args = _asked()
     parts, kinds = args.part or (PARTS[:-1] if args.kind else PARTS), args.kind or None
-    sizes, references, panels = ((50, 500), (60,), 4) if args.quick else ((50, 500, 5_000, 100_000), REFERENCES, 20)
+    sizes, references, panels = ((50, 500), (60,), 4) if args.quick else ((50, 500, 5_000, 100_000), REFERENCES, 12)
     drawn, seen, known, slow = (
         [name for name in every if part in parts and (kinds is None or name in kinds)]
         for part, every in (("streams", streams.KINDS), ("words", vocabularies.KINDS), ("faults", false_faults.KINDS),

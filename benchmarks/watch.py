@@ -6,9 +6,10 @@ on them. So one stream of many features is as many panels of one, and some panel
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -17,12 +18,11 @@ import numpy.typing as npt
 
 from benchmarks.streams import Stream
 from features.schema import PREDICTION, EventSchema, FeatureKind, Task
-from features.window import Windows, from_ms
+from features.window import Windows, from_ms, to_ms
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
-from monitors.finding import Signal, Stage
 from monitors.sequential import edetector
-from monitors.sequential.monitoring_plan import BudgetGroup
+from monitors.sequential.panel import Panel
 from monitors.stats import held_out
 from monitors.stats.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_numeric
 from monitors.verdicts import plan
@@ -53,11 +53,19 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class Counted:
-    """A stream on the bins that its baseline froze: *later* is the counts, (slices, cells) each, by feature."""
+    """A stream on the bins that its baseline froze: *later* is the counts, (slices, cells) each, by feature.
+
+    *first* is the number of the first later slice.
+    """
 
     baseline: Baseline
     later: dict[str, Counts]
     first: int
+
+    @property
+    def slide(self) -> int:
+        """Milliseconds that a slice lasts."""
+        return to_ms(self.baseline.events.windows.slide)
 
     @property
     def slices(self) -> int:
@@ -77,7 +85,7 @@ class Counted:
         return Counted(baseline, {v: self.later[v] for v in names}, self.first)
 
 
-def counted(stream: Stream, reference: int, first: int = 0) -> Counted:
+def counted(stream: Stream, reference: int, first: int = 0, slide: int = DAY) -> Counted:
     """Return *stream* on a baseline of its slices from *first* on, as many as *reference*, and what came after it."""
     bins: dict[str, Bins] = {}
     counts: dict[str, Counts] = {}
@@ -92,7 +100,7 @@ def counted(stream: Stream, reference: int, first: int = 0) -> Counted:
         counts[name] = (stream.counts[first:, i] @ onto).astype(np.int64)
         if isinstance(frozen := bins[name], CategoricalBins):
             counts[name][:reference] = _held_out(known, frozen)
-    return on_baseline(bins, counts, reference, first)
+    return on_baseline(bins, counts, reference, first, slide)
 
 
 def _held_out(known: Counts, bins: CategoricalBins) -> Counts:
@@ -103,7 +111,9 @@ def _held_out(known: Counts, bins: CategoricalBins) -> Counts:
     return out
 
 
-def on_baseline(bins: Mapping[str, Bins], counts: Mapping[str, Counts], reference: int, first: int) -> Counted:
+def on_baseline(
+    bins: Mapping[str, Bins], counts: Mapping[str, Counts], reference: int, first: int, slide: int = DAY
+) -> Counted:
     """Return the *counts*, (slices, cells) each, of the features' slices from *first* on, the first of them a baseline.
 
     Parameters
@@ -113,27 +123,26 @@ def on_baseline(bins: Mapping[str, Bins], counts: Mapping[str, Counts], referenc
     reference
         How many slices the baseline has.
     first
-        The number of the first slice, which says what weekday it is.
+        The number of the first slice, which says what hour and weekday it is.
+    slide
+        Milliseconds that a slice lasts.
     """
     kind = FeatureKind(next(iter(bins.values())).kind)
     bins = {PREDICTION: NumericBins(edges=(0.0, 1.0)), **bins}
     counts = {PREDICTION: np.tile([100, 0, 0, 0, 0, 0, 0], (len(next(iter(counts.values()))), 1)), **counts}
     features = {name: kind for name in bins if name != PREDICTION}
     baseline = Baseline(
-        events=EventSchema(model="m", task=Task.BINARY, features=features, windows=ONE_DAY), version="v1",
-        start=_at(first), end=_at(first + reference),
+        events=EventSchema(model="m", task=Task.BINARY, features=features, windows=_one(slide)), version="v1",
+        start=from_ms(MONDAY + slide * first), end=from_ms(MONDAY + slide * (first + reference)),
         rows=int(sum(c[:reference].sum() for name, c in counts.items() if name != PREDICTION)), bins=bins,
-        inputs=tuple(Slice(start=MONDAY + DAY * (first + k), counts={v: c[k].tolist() for v, c in counts.items()})
+        inputs=tuple(Slice(start=MONDAY + slide * (first + k), counts={v: c[k].tolist() for v, c in counts.items()})
                      for k in range(reference)),
     )  # fmt: skip
     return Counted(baseline, {v: c[reference:] for v, c in counts.items()}, first + reference)
 
 
-ONE_DAY = Windows(size=timedelta(days=1), slide=timedelta(days=1))
-
-
-def _at(day: int) -> datetime:
-    return from_ms(MONDAY + DAY * day)
+def _one(slide: int) -> Windows:
+    return Windows(size=timedelta(milliseconds=slide), slide=timedelta(milliseconds=slide))
 
 
 def _numbers(values: Floats, total: Counts) -> tuple[NumericBins, npt.NDArray[np.int64]]:
@@ -149,23 +158,53 @@ def _categories(total: Counts) -> tuple[CategoricalBins, npt.NDArray[np.int64]]:
 
 
 def evidence(seen: Counted, size: int, step: int = 1) -> list[Evidence]:
-    """Return what panels of *size* neighbouring features saw of the later slices, each with a baseline of its own.
+    """Return what panels of *size* neighbouring features saw of the later slices, see :func:`fitted`."""
+    return seen_by(fitted(seen, size, step), seen)
 
-    Nothing of what they promise nothing; of every *step*-th panel only. A feature's p-values do not depend on the panel
-    that it is in, so they are worked out once for all of them.
+
+def fitted(seen: Counted, size: int, step: int = 1) -> list[Panel]:
+    """Return the panels of *size* neighbouring features each, fitted to a baseline of their own.
+
+    None of those that promise nothing; of every *step*-th panel only.
     """
-    out = []
+    out: list[Panel] = []
     for first in range(0, len(seen.baseline.events.features) - size + 1, size * step):
         names = [f"x{i}" for i in range(first, first + size)]
-        known = plan.monitoring_plan(seen.of(names).baseline, MonitorPolicy(), Stage.INPUTS)
-        groups = [g for g in known.groups if g.signal is Signal.FEATURE and g.panel.guaranteed.all()]
-        out += [_evidence(group, seen) for group in groups]
+        out += [p for p in plan.feature_panels(seen.of(names).baseline, names) if p.guaranteed.all()]
     return out
 
 
-def _evidence(group: BudgetGroup, seen: Counted) -> Evidence:
-    p, at = _ranked(seen, group.stride), [int(v[1:]) for v in group.panel.names]
-    return Evidence(np.array(at), group.stride, p[:, at], group.panel.slices, group.panel.retention)
+def seen_by(panels: Sequence[Panel], seen: Counted) -> list[Evidence]:
+    """Return what fitted panels saw of the later slices; those that look at slices of one length are one part.
+
+    A feature's p-values do not depend on the panel that it is in, so they are worked out once for all of them.
+    """
+    return _together([_evidence(panel, seen) for panel in panels])
+
+
+def stride(panel: Panel, seen: Counted) -> int:
+    """Return how many slices are merged into one of a panel's."""
+    return panel.whitener.season.slide // seen.slide
+
+
+def _together(found: Sequence[Evidence]) -> list[Evidence]:
+    """Return the parts of panels that look at slices of one length as one part, so that they are gone through once."""
+    alike: dict[tuple[int, int], list[Evidence]] = defaultdict(list)
+    for part in found:
+        alike[part.stride, part.reference].append(part)
+    return [
+        Evidence(
+            np.concatenate([part.variables for part in parts]), stride,
+            np.concatenate([part.p for part in parts], axis=1), reference,
+            np.concatenate([part.retention for part in parts]),
+        )
+        for (stride, reference), parts in alike.items()
+    ]  # fmt: skip
+
+
+def _evidence(panel: Panel, seen: Counted) -> Evidence:
+    merged, at = stride(panel, seen), [int(v[1:]) for v in panel.names]
+    return Evidence(np.array(at), merged, _ranked(seen, merged)[:, at], panel.slices, panel.retention)
 
 
 @lru_cache(maxsize=8)
@@ -173,7 +212,7 @@ def _ranked(seen: Counted, stride: int) -> npt.NDArray[np.float32]:
     """Return the p-values of all features, (looks, features, scores), each slice having joined those before it."""
     names = [f"x{i}" for i in range(len(seen.baseline.events.features))]
     everything = plan.feature_panel(seen.baseline, names, stride)
-    starts, merged = _merged({v: seen.later[v] for v in names}, seen.first, stride)
+    starts, merged = _merged(seen, names, stride)
     state = everything.initial_state()
     known, shape = len(state.calibration_scores), state.calibration_scores.shape[1:]
     bag = np.concatenate([state.calibration_scores, np.empty((len(starts), *shape))])
@@ -185,14 +224,14 @@ def _ranked(seen: Counted, stride: int) -> npt.NDArray[np.float32]:
     return out
 
 
-def _merged(later: dict[str, Counts], first: int, stride: int) -> tuple[list[int], dict[str, Counts]]:
+def _merged(seen: Counted, names: Sequence[str], stride: int) -> tuple[list[int], dict[str, Counts]]:
     """Return the starts (ms) and sums of the whole stretches of *stride* slices, which are aligned to the epoch."""
-    days = MONDAY // DAY + first + np.arange(len(next(iter(later.values()))))
-    skip = int(-days[0] % stride)
-    looks = (len(days) - skip) // stride
+    at = MONDAY // seen.slide + seen.first + np.arange(seen.slices)
+    skip = int(-at[0] % stride)
+    looks = (len(at) - skip) // stride
     kept = slice(skip, skip + looks * stride)
-    sums = {v: c[kept].reshape(looks, stride, -1).sum(axis=1) for v, c in later.items()}
-    return (DAY * days[kept][::stride]).tolist(), sums
+    sums = {v: seen.later[v][kept].reshape(looks, stride, -1).sum(axis=1) for v in names}
+    return (seen.slide * at[kept][::stride]).tolist(), sums
 
 
 def alarms(
@@ -207,20 +246,24 @@ def alarms(
     for part in found:
         panel = part.variables // size
         promised += np.bincount(panel, minlength=len(hits))
-        for fired in _fired(part, panel, len(hits), size, budget / part.stride):
-            hits += fired
+        for alarmed in fired(part, panel, len(hits), size, budget / part.stride):
+            hits += alarmed
     return hits, promised
 
 
-def _fired(
+def fired(
     part: Evidence, panel: npt.NDArray[np.int64], panels: int, size: int, needed: float
 ) -> Iterator[npt.NDArray[np.bool_]]:
+    """Yield for each look which of so many *panels* of *size* features alarms, where each variable is of one *panel*.
+
+    *needed* is the budget in looks.
+    """
     scores = part.p.shape[2]
     m = np.zeros((*part.p.shape[1:], edetector.BETS))
     for k, p in enumerate(part.p):
         m = edetector.step(m, p.astype(float), part.reference, part.reference + k, retention=part.retention[:, None],
                            lines=np.array(needed * size * scores))  # fmt: skip
         of_variables = edetector.evidence(m).mean(axis=1)
-        fired = np.bincount(panel, weights=of_variables, minlength=panels) >= needed * size
-        m[fired[panel]] = 0
-        yield fired
+        alarmed = np.bincount(panel, weights=of_variables, minlength=panels) >= needed * size
+        m[alarmed[panel]] = 0
+        yield alarmed

@@ -53,9 +53,18 @@ def monitoring_plan(baseline: Baseline, policy: MonitorPolicy, stage: Stage, seg
 
 def feature_panel(baseline: Baseline, names: Sequence[str], stride: int = 1) -> Panel:
     """Return the panel of some features in all traffic on slices merged by *stride*, whether or not they pass."""
+    return _of_features(baseline, names).panel(names, stride)
+
+
+def feature_panels(baseline: Baseline, names: Sequence[str]) -> Iterator[Panel]:
+    """Yield the panels of some features in all traffic, as a monitoring plan has them."""
+    yield from _fit(_of_features(baseline, names), names)
+
+
+def _of_features(baseline: Baseline, names: Sequence[str]) -> _PanelBuilder:
     slices = {s.start: s.counts for s in baseline.slices(Stage.INPUTS, "")}
     spec = _PanelSpec(names, partial(_share_scores, baseline))
-    return _PanelBuilder(baseline, f"|{Signal.FEATURE.value}", slices, spec).panel(names, stride)
+    return _PanelBuilder(baseline, f"|{Signal.FEATURE.value}", slices, spec)
 
 
 @dataclass(frozen=True, slots=True)
