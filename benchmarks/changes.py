@@ -22,6 +22,10 @@ CELLS = 256
 EIGHT = 8.0
 """Normal features are counted from -8 to 8 sd, what is beyond in the outermost cells."""
 LOSS_CELLS = 50
+SD_OF_SQUARE = 2**0.5
+"""Sd of a squared standard normal error, whose mean is 1."""
+LEAST_LEVEL = 0.1
+"""A level of losses is at least this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +101,43 @@ class Normal:
             return np.asarray(self.shift * (middle - self.shift / 2) / variance)
         z = (x - self.shift) / self.spread
         return np.asarray((x**2 / 2 - z**2 / 2 - np.log(self.spread)).sum(axis=1))
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Squared normal errors; in concept 1 they are *rise* times as large.
+
+    Each slice's level *wobbles* by that many sd of a row's loss. The one feature is normal, and never changes.
+    """
+
+    rise: float = 1.0
+    wobble: float = 0.0
+
+    @property
+    def values(self) -> Floats:
+        """The middles of the feature's cells."""
+        return Normal(features=1).values
+
+    @property
+    def few(self) -> npt.NDArray[np.bool_]:
+        """The feature is no category."""
+        return np.zeros(1, bool)
+
+    def rows(self, rng: Rng, concepts: Concepts) -> Rows:
+        """Draw normal errors of unit variance, times the level."""
+        feature = Normal(features=1).rows(rng, np.zeros_like(concepts))
+        level = np.maximum(1 + self.wobble * SD_OF_SQUARE * rng.standard_normal((len(concepts), 1)), LEAST_LEVEL)
+        loss = rng.standard_normal(concepts.shape) ** 2 * level * np.where(concepts > 0, self.rise, 1.0)
+        return Rows(feature.counts, feature.first, loss, series=loss[..., None])
+
+    def llr(self, rows: Rows, concept: int, share: float) -> Floats:
+        """Know the errors' law, or that of the slice means where these wobble."""
+        assert rows.error is not None  # there is nothing else
+        loss, by = rows.error, self.rise - 1
+        if self.wobble:
+            variance = SD_OF_SQUARE**2 * (self.wobble**2 + 1 / loss.shape[1])
+            return np.asarray(by * (loss.mean(axis=1) - 1 - by / 2) / variance)
+        return np.asarray((loss / 2 * (1 - 1 / self.rise) - np.log(self.rise) / 2).sum(axis=1))
 
 
 @dataclass(frozen=True, eq=False)

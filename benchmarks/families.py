@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks import changes, concepts
 from benchmarks.changes import AFTER, ROWS, Concepts, Rng, World
-from benchmarks.trial import NULLS, PLAIN, WOBBLING, Schedule, none
+from benchmarks.trial import NULLS, PLAIN, STEADY_LOSSES, WOBBLING, WOBBLING_LOSSES, Schedule, none
 
 
 def abrupt(rng: Rng, share: float = 1.0) -> Concepts:
@@ -60,6 +60,12 @@ def _shifts() -> Iterator[Family]:
         yield Family(f"means wobble, one of 50 shifted by {size:g} sd", WOBBLING, world, abrupt)
 
 
+def _losses() -> Iterator[Family]:
+    for null, wobble in ((STEADY_LOSSES, 0.0), (WOBBLING_LOSSES, 0.1)):
+        for rise in (1.05, 1.1, 1.2, 1.5):
+            yield Family(f"{null}: times {rise:g}", null, partial(changes.Losses, rise, wobble), abrupt)
+
+
 LOCAL = {"SEA": 0.1, "Agrawal": 0.02, "Hyperplane": 0.3, "LED": 0.1, "STAGGER": 0.02, "Friedman": 0.005}
 """The share of rows that changes where most do not: the error rises by about a hundredth."""
 
@@ -93,5 +99,5 @@ def _reweighted(name: str) -> World:
     return concepts.pools(name).reweighted(0.1)
 
 
-FAMILIES = (*_shifts(), *_concepts())
+FAMILIES = (*_shifts(), *_losses(), *_concepts())
 STILL = tuple(Family(f"no change: {null}", null, world, none) for null, world in NULLS.items())

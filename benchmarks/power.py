@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from benchmarks import by_record, changes, trial, tuned
+from benchmarks import by_record, changes, concepts, trial, tuned
 from benchmarks.changes import AFTER, ROWS, Floats
 from benchmarks.families import FAMILIES, STILL, Family
 from benchmarks.trial import (
@@ -153,6 +153,8 @@ IN_FEATURES = {
     COLUMNS[0]: "Evidently, any column",
     COLUMNS[1]: "Evidently, half of the columns",
     COLUMNS[2]: "NannyML, any column",
+    COLUMNS[3]: "GLR of slices, any column",
+    COLUMNS[4]: "CVM of 4 slices, any column",
     **{m: f"{m}, any column" for m in BY_ROW},
     ORACLE: ORACLE,
 }
@@ -161,10 +163,13 @@ IN_LOSSES = {
     EARLIER[1]: "bets on tails alone",
     PANELS[2]: "Leeway, loss or features",
     LOSSES[0]: "NannyML, error",
+    LOSSES[1]: "GLR of slices, error",
     **{m: f"{m}, errors" for m in BY_ROW},
     ORACLE: ORACLE,
 }
 IN_COLUMNS = {m: IN_FEATURES[m] for m in (PANELS[0], *COLUMNS)}
+SHIPPED = (*COLUMNS[:3], LOSSES[0])
+"""Those that ship with a line."""
 RATED = (PANELS[0], EARLIER[0], FINELY, *PANELS[1:], EARLIER[1], *COLUMNS, *LOSSES, *BY_ROW)
 
 
@@ -178,14 +183,15 @@ def report(plan: Plan) -> str:
     shipped = {f"no change: {null}": _as_shipped(h) for null, h in known.items()}
     unlabelled = {f.name: found[f.name] for f in FAMILIES if f.null in (PLAIN, WOBBLING)}
     labelled = {name: of for name, of in found.items() if name not in unlabelled}
+    of_concepts = {f.name: found[f.name] for f in FAMILIES if f.null in concepts.RECIPES}
     told = ", ".join(f"{kind} {value:.3f}" for kind, value in chance.items())
     return "\n\n".join([
         f"{_versions(plan)} Leeway's chance of a false alarm in {AFTER} slices: {told}; promised {AFTER / BUDGET:.2f}.",
         "### A feature changes", table(unlabelled, IN_FEATURES),
         "### What is to be predicted changes: losses and errors", table(labelled, IN_LOSSES),
-        "### The same, seen in the features alone", table(labelled, IN_COLUMNS),
+        "### The same, seen in the features alone", table(of_concepts, IN_COLUMNS),
         "### No change: how many runs had an alarm", rates(still, RATED),
-        "### No change: the others' lines as shipped", rates(shipped, [*COLUMNS, *LOSSES]),
+        "### No change: the others' lines as shipped", rates(shipped, SHIPPED),
         "### Single losses: records until the first alarm, at Leeway's defaults", by_record.report(),
     ])  # fmt: skip
 
@@ -201,7 +207,7 @@ def _lines(null: str, known: Mapping[str, Floats], chance: Mapping[str, float]) 
 
 
 def _as_shipped(known: Mapping[str, Floats]) -> Found:
-    lines = {m: tuned.EVIDENTLY if "Evidently" in m else tuned.NANNYML for m in (*COLUMNS, *LOSSES) if m in known}
+    lines = {m: tuned.EVIDENTLY if "Evidently" in m else tuned.NANNYML for m in SHIPPED if m in known}
     return {m: np.where(known[m] > line, 1.0, np.inf).tolist() for m, line in lines.items()}
 
 

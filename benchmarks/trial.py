@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks import changes, concepts, tuned
 from benchmarks.changes import AFTER, REFERENCE, ROWS, Concepts, Floats, Ints, Rng, Rows, World
+from benchmarks.slice_statistics import cramer_von_mises, glr, moments
 from benchmarks.tuned import Line
 from monitors.sequential import edetector, evidence_loss, panel, seasonality, slice_scores
 from monitors.stats import threshold
@@ -29,8 +30,8 @@ WARM = 20
 """So many of the reference's last slices are shown to detectors that see rows one by one, before the change."""
 PANELS, COLUMNS, LOSSES = (
     ("Leeway, features", "Leeway, loss", "Leeway, both"),
-    ("Evidently, any", "Evidently, half", "NannyML, any"),
-    ("NannyML, metric",),
+    ("Evidently, any", "Evidently, half", "NannyML, any", "GLR, any", "CVM, any"),
+    ("NannyML, metric", "GLR, metric"),
 )
 BY_ROW = ("ADWIN", "KSWIN", "Page-Hinkley")
 EARLIER = "Leeway's bets on tails alone, features", "Leeway's bets on tails alone, loss"
@@ -40,8 +41,11 @@ NULLS: Mapping[str, Callable[[], World]] = {
     "50 normal": changes.Normal,
     "50 normal, means wobble by .1 sd": partial(changes.Normal, wobble=0.1),
     **{name: partial(concepts.pools, name) for name in concepts.RECIPES},
+    "losses": changes.Losses,
+    "losses wobble by .1 sd": partial(changes.Losses, wobble=0.1),
 }
 PLAIN, WOBBLING = list(NULLS)[:2]
+STEADY_LOSSES, WOBBLING_LOSSES = list(NULLS)[-2:]
 
 
 def none(rng: Rng) -> Concepts:
@@ -156,12 +160,15 @@ def windows(null: str, world: World, rows: Rows) -> dict[str, Floats]:
         "Evidently, any": tuned.any_column(far),
         "Evidently, half": tuned.half_of_columns(far),
         "NannyML, any": tuned.any_column(above),
+        "GLR, any": glr(moments(rows.counts, world.values, REFERENCE), REFERENCE).max(axis=-1),
+        "CVM, any": cramer_von_mises(rows.counts, REFERENCE).max(axis=-1),
     }
     if rows.error is None:
         return out
-    metric = tuned.realised(rows.error.mean(axis=1), REFERENCE)
+    error = rows.error.mean(axis=1)
+    metric, moved = tuned.realised(error, REFERENCE), glr(error[:, None], REFERENCE, both=False)[:, 0]
     loss = loss_paths(rows, (alone, shared))
-    out |= {"Leeway, loss": loss[0], EARLIER[1]: loss[-1], "NannyML, metric": metric}
+    out |= {"Leeway, loss": loss[0], EARLIER[1]: loss[-1], "NannyML, metric": metric, "GLR, metric": moved}
     return {**out, "Leeway, both": np.maximum(features[1], loss[1]) - math.log(2)}
 
 
