@@ -3,7 +3,8 @@
 What a replay and a monitor do with each window once it is counted: findings by the window alone
 (:func:`.window_verdict.judge`), then verdicts over time (:func:`.monitor.judge`). Every segment has rows of its own
 number, from 60 a slice up, so no two have equal sample sizes. The first window of a segment prepares its reference and
-its monitoring plan, and draws nulls; later ones are what a judge's rate is. Seeded.
+its monitoring plan, and draws nulls; later ones are what a judge's rate is. Beside it is a fixed loop of numpy on small
+arrays and plain Python, timed before and after, so that machines can be told apart. Seeded.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ DAY, REFERENCE, WINDOW = 86_400_000, 60, 7
 POLICY = MonitorPolicy()
 WORDS = 12
 """Words of a categorical feature; one feature in five is one."""
+LOOPS = 20_000
+"""How often the loop is gone through that tells how fast a machine is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +116,17 @@ class Judge:
             yield judged
 
 
+def loop() -> float:
+    """Return the processor seconds of one turn of a fixed loop: as judging, numpy on a dozen cells and plain Python."""
+    cells = 1.0 + np.arange(25 * 12).reshape(25, 12)
+    began = time.process_time()
+    for _ in range(LOOPS):
+        shares = cells / cells.sum(axis=1, keepdims=True)
+        total = np.sqrt(shares).sum(axis=1).tolist()
+        dict(zip(map(str, range(25)), total, strict=True))
+    return (time.process_time() - began) / LOOPS
+
+
 def measured(models: int, features: int, segments: int, windows: int) -> Cost:
     """Return what judging costs: of each segment of each model a first window, then so many *windows*."""
     judges = [Judge(model(features, segments, REFERENCE + windows + 1, k), {}, {}) for k in range(models)]
@@ -122,10 +136,10 @@ def measured(models: int, features: int, segments: int, windows: int) -> Cost:
         assert all(len(report.findings) > features for judge in judges for report in judge.judge(end))
         return time.process_time() - began
 
-    first = look(REFERENCE + 1)
+    first, before = look(REFERENCE + 1), loop()
     later = sum(look(REFERENCE + 2 + k) for k in range(windows))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Cost(first, later, windows * segments * models, peak)
+    return Cost(first, later, windows * segments * models, peak, (before + loop()) / 2)
 
 
 def main() -> None:
@@ -149,6 +163,8 @@ def main() -> None:
     table.add_row("first window of a segment", f"{1000 * cost.first / series:,.1f} ms")
     table.add_row("later windows", f"{1000 * cost.later / cost.windows:,.2f} ms")
     table.add_row("windows a second of processor time", f"{cost.windows / cost.later:,.0f}")
+    table.add_row("one in turns of the loop", f"{cost.later / cost.windows / cost.loop:,.0f}")
+    table.add_row("turns of the loop a second", f"{1 / cost.loop:,.0f}")
     table.add_row("peak memory", f"{cost.peak:,.0f} MiB")
     Console().print(table)
 
