@@ -72,7 +72,7 @@ def _cell(name: str, rows: int, drawn: Stream, reference: int, first: int) -> Ce
     for label, size in sizes.items():
         step = -(-n // size // MOST_PANELS)
         found = watch.evidence(seen, size, step)
-        for budget in BUDGETS if label == "panel" else BUDGETS[1:]:
+        for budget in BUDGETS if label == "panel" else BUDGETS[-1:]:
             hits, promised = (of[::step] for of in watch.alarms(found, n, size, budget))
             rates[budget, label] = rate(hits[promised > 0], LATER, budget)
             share = float(promised.sum() / (len(promised) * size))
@@ -157,7 +157,7 @@ def main() -> None:
     """Measure, tell as it goes, and write the pages if asked to."""
     args = _asked()
     parts, kinds = args.part or (PARTS[:-1] if args.kind else PARTS), args.kind or None
-    sizes, references, panels = ((50, 500), (60,), 4) if args.quick else ((50, 500, 5_000, 100_000), REFERENCES, 12)
+    sizes, references, panels = ((50, 500), (60,), 4) if args.quick else ((50, 500, 5_000, 100_000), REFERENCES, 10)
     drawn, seen, known, slow = (
         [name for name in every if part in parts and (kinds is None or name in kinds)]
         for part, every in (("streams", streams.KINDS), ("words", vocabularies.KINDS), ("faults", false_faults.KINDS),
