@@ -1,9 +1,10 @@
-"""Detection delay at equal false-alarm rates: `python -m benchmarks.power [--quick] [--write]`.
+"""Detection delay at equal false-alarm rates: `python -m benchmarks.power [--part PART] [--quick] [--write]`.
 
 Leeway runs as it ships, at a budget of one false alarm in 500 slices. How often it alarms in 60 slices without a change
 is measured, and the lines of all other methods are drawn, on streams of the very world that they are tried in, so that
-they alarm as often: a knowledge that nobody has who monitors something. `--write` puts the tables into
-docs/statistics/power.md. Seeded; one core, about four minutes; `--quick` one.
+they alarm as often: a knowledge that nobody has who monitors something. Parts are a feature that changes, losses that
+rise, concepts that change, and single records. `--write` puts their tables into docs/statistics/power.md. Seeded; on
+one core a quarter of an hour for features, three minutes for losses, ten for concepts; `--quick` a tenth of that.
 """
 
 from __future__ import annotations
@@ -33,11 +34,22 @@ from benchmarks.trial import (
     ORACLE,
     PANELS,
     PLAIN,
+    STEADY_LOSSES,
     WOBBLING,
+    WOBBLING_LOSSES,
     Lines,
 )
 
 PAGE = Path(__file__).parent.parent / "docs" / "statistics" / "power.md"
+KINDS = "features", "loss"
+PARTS: Mapping[str, Sequence[str]] = {
+    "features": (PLAIN, WOBBLING),
+    "losses": (STEADY_LOSSES, WOBBLING_LOSSES),
+    "concepts": tuple(concepts.RECIPES),
+}
+"""The worlds of each part, by name."""
+RECORDS = "records"
+"""The part on single losses, which has a world of its own."""
 Found = Mapping[str, Sequence[float]]
 """By method, the slice of the first alarm in each repetition; infinite if there was none."""
 
@@ -76,11 +88,11 @@ def highest(null: str, plan: Plan) -> dict[str, Floats]:
     return {method: np.array(values) for method, values in out.items()}
 
 
-def chances(known: Mapping[str, Mapping[str, Floats]]) -> tuple[float, float]:
-    """Return how often Leeway's feature panels, and its performance panels, alarm in a run without a change."""
-    runs = ([h[m] for h in known.values() if m in h] for m in PANELS[:2])
-    hits = [np.concatenate(r) >= np.log(BUDGET) for r in runs]
-    return tuple(max(float(h.mean()), 1 / len(h)) for h in hits)  # type: ignore[return-value]
+def chances(known: Mapping[str, Mapping[str, Floats]]) -> dict[str, float]:
+    """Return how often Leeway's feature panels, and its performance panels if any, alarm in a run without a change."""
+    runs = {kind: [h[m] for h in known.values() if m in h] for kind, m in zip(KINDS, PANELS, strict=False)}
+    hits = {kind: np.concatenate(of) >= np.log(BUDGET) for kind, of in runs.items() if of}
+    return {kind: max(float(of.mean()), 1 / len(of)) for kind, of in hits.items()}
 
 
 def tried(family: Family, lines: Mapping[str, Lines], repetitions: int) -> Found:
@@ -97,9 +109,9 @@ def tried(family: Family, lines: Mapping[str, Lines], repetitions: int) -> Found
             paths[FINELY] = trial.finely(world, family.schedule, trial.generator(family.name, str(k), "finely"))
         seen.append(trial.watched(rows))
         for method, path in paths.items():
-            kind = "features" if method in COLUMNS else "loss"
+            kind = KINDS[method not in COLUMNS and rows.error is not None]
             out.setdefault(method, []).append(tuned.first(path, lines[kind].at(method)))
-    own = lines["loss" if rows.error is not None else "features"]
+    own = lines[KINDS[rows.error is not None]]
     ways = trial.row_paths(seen, both=rows.error is None)
     out |= {method: [tuned.first(path, own.at(method)) for path in found] for method, found in ways.items()}
     rng, line = trial.generator("kswin", family.name), own.at("KSWIN")
@@ -173,27 +185,29 @@ SHIPPED = (*COLUMNS[:3], LOSSES[0])
 RATED = (PANELS[0], EARLIER[0], FINELY, *PANELS[1:], EARLIER[1], *COLUMNS, *LOSSES, *BY_ROW)
 
 
-def report(plan: Plan) -> str:
-    """Measure, and return the tables."""
-    known = {null: highest(null, plan) for null in NULLS}
-    chance = dict(zip(("features", "loss"), chances(known), strict=True))
+def report(part: str, plan: Plan) -> str:
+    """Measure a part, and return its tables."""
+    if part == RECORDS:
+        return by_record.report()
+    known = {null: highest(null, plan) for null in PARTS[part]}
+    chance = chances(known)
     lines = {null: _lines(null, h, chance) for null, h in known.items()}
-    found = {f.name: tried(f, lines[f.null], plan.repetitions) for f in FAMILIES}
-    still = {f.name: tried(f, lines[f.null], plan.checks) for f in STILL}
+    found = {f.name: tried(f, lines[f.null], plan.repetitions) for f in FAMILIES if f.null in known}
+    still = {f.name: tried(f, lines[f.null], plan.checks) for f in STILL if f.null in known}
     shipped = {f"no change: {null}": _as_shipped(h) for null, h in known.items()}
-    unlabelled = {f.name: found[f.name] for f in FAMILIES if f.null in (PLAIN, WOBBLING)}
-    labelled = {name: of for name, of in found.items() if name not in unlabelled}
-    of_concepts = {f.name: found[f.name] for f in FAMILIES if f.null in concepts.RECIPES}
     told = ", ".join(f"{kind} {value:.3f}" for kind, value in chance.items())
+    of_columns = ["#### The same, seen in the features alone", table(found, IN_COLUMNS)]
     return "\n\n".join([
         f"{_versions(plan)} Leeway's chance of a false alarm in {AFTER} slices: {told}; promised {AFTER / BUDGET:.2f}.",
-        "### A feature changes", table(unlabelled, IN_FEATURES),
-        "### What is to be predicted changes: losses and errors", table(labelled, IN_LOSSES),
-        "### The same, seen in the features alone", table(of_concepts, IN_COLUMNS),
-        "### No change: how many runs had an alarm", rates(still, RATED),
-        "### No change: the others' lines as shipped", rates(shipped, SHIPPED),
-        "### Single losses: records until the first alarm, at Leeway's defaults", by_record.report(),
+        table(found, IN_FEATURES if part == "features" else IN_LOSSES), *(of_columns if part == "concepts" else []),
+        "#### No change: how many runs had an alarm", rates(still, _there(still, RATED)),
+        "#### No change: the others' lines as shipped", rates(shipped, _there(shipped, SHIPPED)),
     ])  # fmt: skip
+
+
+def _there(found: Mapping[str, Found], methods: Sequence[str]) -> list[str]:
+    """Return those of the *methods* that somewhere found something."""
+    return [m for m in methods if any(m in of for of in found.values())]
 
 
 def _versions(plan: Plan) -> str:
@@ -214,16 +228,19 @@ def _as_shipped(known: Mapping[str, Floats]) -> Found:
 def main() -> None:
     """Measure and print, or write."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--part", action="append", choices=[*PARTS, RECORDS], help="only this one; may be repeated")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
-    text = report(QUICK if args.quick else Plan())
-    print(text)
-    if args.write:
-        old = PAGE.read_text()
-        PAGE.write_text(
-            re.sub(r"(?s)(<!-- measured -->\n).*(<!-- end -->)", lambda m: f"{m[1]}\n{text}\n\n{m[2]}", old)
-        )
+    for part in args.part or [*PARTS, RECORDS]:
+        text = report(part, QUICK if args.quick else Plan())
+        print(text)
+        if args.write:
+            PAGE.write_text(_with_part(PAGE.read_text(), part, text))
+
+
+def _with_part(page: str, part: str, text: str) -> str:
+    return re.sub(rf"(?s)(<!-- {part} -->\n).*(<!-- end of {part} -->)", lambda m: f"{m[1]}\n{text}\n\n{m[2]}", page)
 
 
 if __name__ == "__main__":
