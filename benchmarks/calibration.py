@@ -29,18 +29,17 @@ from benchmarks import (
     wandering,
     watch,
 )
-from benchmarks.rates import LATER, Cell, FaultRate, Rate, WordRates, rate
+from benchmarks.rates import LATER, MOST_PANELS, Cell, FaultRate, Rate, WordRates, rate
 from benchmarks.streams import Kind, Stream
 
 Found = TypeVar("Found")
 SEED = 7
 BUDGETS = 30, 90, 500
 """Slices in which one false alarm is promised."""
-REFERENCES = 60, 200
+REFERENCES = 20, 30, 60, 200
 SHORT, SHORT_ROWS = (20, 30), 500
-"""Shorter baselines, and the rows a slice that they are tried with, if the kind has these."""
-MOST_PANELS = 60
-"""Panels of one size that are fitted in a cell, at most."""
+"""The shorter baselines, and the rows a slice that they are tried with, if the kind has these."""
+WORD_REFERENCES = REFERENCES[2:]
 WIDE = 10
 """How many panels are put together as one large one."""
 OTHERS = {"Evidently": peers.evidently, "NannyML": peers.nannyml, "ADWIN": peers.adwin}
@@ -51,17 +50,17 @@ PARTS = "streams", "words", "faults", "memory", "chain"
 def cells(kinds: Sequence[str], sizes: Sequence[int], references: Sequence[int], panels: int) -> Iterator[Cell]:
     """Yield all cells of *kinds*, each from as many independent *panels*; a kind of one size is always there.
 
-    Shorter baselines than *references* are tried with one size of each kind.
+    Of *references*, those of :data:`SHORT` are tried with one size of each kind.
     """
-    longest = -(-max(references) // 7) * 7  # so that the first slice is a Monday's
+    longest = -(-max(REFERENCES) // 7) * 7  # so that the first slice is a Monday's
     for name in kinds:
         kind = streams.KINDS[name]
         for rows in kind.rows if len(kind.rows) == 1 else sorted({*kind.rows} & {*sizes}):
             rng = np.random.default_rng([SEED, list(streams.KINDS).index(name), rows])
             drawn = streams.draw(kind, rng, longest + LATER, rows, panels)
-            short = SHORT if rows == SHORT_ROWS or len(kind.rows) == 1 else ()
-            for reference in (*short, *references):
-                yield _cell(name, rows, drawn, reference, longest - reference)
+            for reference in references:
+                if reference not in SHORT or rows == SHORT_ROWS or len(kind.rows) == 1:
+                    yield _cell(name, rows, drawn, reference, longest - reference)
 
 
 def _cell(name: str, rows: int, drawn: Stream, reference: int, first: int) -> Cell:
@@ -150,6 +149,8 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--part", action="append", choices=PARTS, help="only this part; may be repeated")
     every = {*streams.KINDS, *vocabularies.KINDS, *false_faults.KINDS, *wandering.KINDS}
     parser.add_argument("--kind", action="append", choices=sorted(every), help="only this one; may be repeated")
+    for name, of in (("rows", "only so many rows a slice"), ("reference", "only baselines of so many slices")):
+        parser.add_argument(f"--{name}", action="append", type=int, help=f"streams: {of}; may be repeated")
     return parser.parse_args()
 
 
@@ -158,13 +159,14 @@ def main() -> None:
     args = _asked()
     parts, kinds = args.part or (PARTS[:-1] if args.kind else PARTS), args.kind or None
     sizes, references, panels = ((50, 500), (60,), 4) if args.quick else ((50, 500, 5_000, 100_000), REFERENCES, 10)
+    sizes, references = args.rows or sizes, args.reference or references
     drawn, seen, known, slow = (
         [name for name in every if part in parts and (kinds is None or name in kinds)]
         for part, every in (("streams", streams.KINDS), ("words", vocabularies.KINDS), ("faults", false_faults.KINDS),
                             ("memory", wandering.KINDS))
     )  # fmt: skip
     found = _shown(cells(drawn, sizes, references, panels), calibration_page.line)
-    of_words = _shown(words(seen, references, min(panels, 8)), calibration_page.word_line)
+    of_words = _shown(words(seen, (60,) if args.quick else WORD_REFERENCES, min(panels, 8)), calibration_page.word_line)
     of_faults = _shown(faults(known, 3 if args.quick else 12), calibration_page.fault_line)
     few = min(panels, 10)
     of_memory = _shown(memory.measure(slow, (60,), few, SEED), memory_page.line)

@@ -13,7 +13,7 @@ from unittest import mock
 import numpy as np
 
 from benchmarks import streams, watch
-from benchmarks.rates import LATER, Rate, rate
+from benchmarks.rates import LATER, MOST_PANELS, Rate, rate
 from benchmarks.wandering import KINDS
 from benchmarks.watch import Counted
 from monitors.sequential import slow_memory
@@ -22,8 +22,6 @@ from monitors.sequential.slow_memory import SlowMemory
 BUDGETS = 90, 500
 SIZES = 20, 5, 1
 """Features of a panel, of each kind."""
-MOST_PANELS = 60
-"""Panels of one size that are fitted, at most."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from scipy import special
 
 LATER = 500
 """How many slices are watched after a reference."""
+MOST_PANELS = 60
+"""Panels of one size that are fitted in a cell, at most."""
 
 
 @dataclass(frozen=True)
