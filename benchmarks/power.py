@@ -13,7 +13,7 @@ import argparse
 import platform
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -231,9 +231,13 @@ def main() -> None:
     parser.add_argument("--part", action="append", choices=[*PARTS, RECORDS], help="only this one; may be repeated")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--write", action="store_true")
+    for name in ("nulls", "checks"):
+        parser.add_argument(f"--{name}", type=int, help=f"so many {name} instead of the plan's")
     args = parser.parse_args()
+    plan = QUICK if args.quick else Plan()
+    plan = replace(plan, nulls=args.nulls or plan.nulls, checks=args.checks or plan.checks)
     for part in args.part or [*PARTS, RECORDS]:
-        text = report(part, QUICK if args.quick else Plan())
+        text = report(part, plan)
         print(text)
         if args.write:
             PAGE.write_text(_with_part(PAGE.read_text(), part, text))
