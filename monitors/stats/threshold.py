@@ -31,8 +31,6 @@ from monitors.stats.between_windows import Stretches, stretches
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 from monitors.stats.distance import Distances, js_distance_log2
 
-DIGITS = 6
-"""Decimals of the figures that a finding records."""
 MIN_WINDOW_SHARE = 0.1
 """A larger window is advised only where at least this part of the sampling variance is left to it; otherwise the
 baseline is what is too small, and a window for it would have to be more than ten times as large as needed."""
@@ -66,7 +64,7 @@ def figures(values: Mapping[str, float]) -> dict[str, float]:
     >>> figures({"psi": 0.12345678, "auc": float("nan")})
     {'psi': 0.123457}
     """
-    return {name: round(float(v), DIGITS) for name, v in values.items() if math.isfinite(v)}
+    return {name: round(float(v), 6) for name, v in values.items() if math.isfinite(v)}
 
 
 def compared(bins: NumericBins | CategoricalBins) -> list[int]:

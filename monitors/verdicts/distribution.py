@@ -114,23 +114,15 @@ def findings(
     return out
 
 
-_LINES = f"{METRIC}_by_chance", f"{METRIC}_own_windows"
-"""The metrics that lines rest on: what sampling alone reaches, and the largest distance of the baseline's windows."""
-
-
 @dataclass(frozen=True, eq=False)
 class _Figures:
-    """The figures of a window's variables, one of each; lines and intervals are of no meaning where it is withheld.
-
-    *lines* are the metrics of :data:`_LINES`.
-    """
+    """The figures of a window's variables, one of each; lines and intervals are of no meaning where it is withheld."""
 
     metrics: list[dict[str, float]]
     slices: Sequence[int]
     historical_max: Sequence[float] = ()
     thresholds: Sequence[threshold.Threshold] = ()
     intervals: Sequence[tuple[float, float]] = ()
-    lines: Sequence[dict[str, float]] = ()
 
     @classmethod
     def of(cls, sample: StackedSample, judged: Flags) -> _Figures:
@@ -147,17 +139,14 @@ class _Figures:
             distances = np.concatenate([of[METRIC] for of in apart])
             ends = distance_interval.between(windows, sample.compared, distances, chance)
         thresholds = [threshold.Threshold(*line) for line in zip(*(of.tolist() for of in lines), strict=True)]
-        intervals = list(zip(*(np.round(end, threshold.DIGITS).tolist() for end in ends), strict=True))
-        recorded = _by_row(dict(zip(_LINES, (lines.sampling, windows.historical_max), strict=True)))
-        return cls(metrics, windows.slices, windows.historical_max.tolist(), thresholds, intervals, recorded)
+        intervals = list(zip(*(end.tolist() for end in ends), strict=True))
+        return cls(metrics, windows.slices, windows.historical_max.tolist(), thresholds, intervals)
 
 
 def _by_row(metrics: Mapping[str, Distances]) -> list[dict[str, float]]:
     """Return the metrics of each variable as a finding records them, see :func:`.threshold.figures`."""
-    values = np.round(np.array(list(metrics.values())), threshold.DIGITS)
-    whole = np.isfinite(values).all(axis=0).tolist()
-    rows = (dict(zip(metrics, row, strict=True)) for row in values.T.tolist())
-    return [row if finite else threshold.figures(row) for row, finite in zip(rows, whole, strict=True)]
+    rows = zip(*(of.tolist() for of in metrics.values()), strict=True)
+    return [threshold.figures(dict(zip(metrics, row, strict=True))) for row in rows]
 
 
 def _judgement(
@@ -165,14 +154,15 @@ def _judgement(
 ) -> dict[str, Any]:
     """Return the verdict on one variable with all that it rests on, and add its lines to its *metrics*."""
     at_size, own, effect = figures.thresholds[row], figures.historical_max[row], metrics[METRIC]
-    metrics |= figures.lines[row]
+    metrics |= threshold.figures({f"{METRIC}_by_chance": at_size.sampling, f"{METRIC}_own_windows": own})
     line = min(round(max(at_size.value, min_effect), 6), DISJOINT if own < MAX_OWN_DISTANCE else MAX_DISTANCE)
     verdict = _window_verdict(effect, line, at_size, min_effect)
     too_small = _too_small_reason(sizes, at_size.sampling, min_effect, line) if verdict is Verdict.NOT_ENOUGH else ""
     reason = too_small or _comparison_reason(effect, line, at_size, min_effect)
     reason = NOTHING_IN_COMMON if verdict is Verdict.DRIFT and line == DISJOINT else reason
-    return {"window_verdict": verdict, "effect": effect, "interval": figures.intervals[row], "threshold": line,
-            "reason": reason}  # fmt: skip
+    low, high = figures.intervals[row]
+    return {"window_verdict": verdict, "effect": effect, "interval": (round(low, 6), round(high, 6)),
+            "threshold": line, "reason": reason}  # fmt: skip
 
 
 def sampling_thresholds(sample: VariableCounts, level: float = WINDOW_LEVEL) -> dict[str, float]:
