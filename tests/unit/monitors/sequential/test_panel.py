@@ -11,7 +11,8 @@ import pytest
 from benchmarks import memory, streams, watch
 from monitors.config import MonitorPolicy
 from monitors.finding import Signal, Stage
-from monitors.sequential import edetector, panel, slice_scores
+from monitors.sequential import edetector, evidence_loss, panel, slice_scores
+from monitors.sequential.exchangeability import Exchangeability
 from monitors.sequential.panel import Panel, PanelState
 from monitors.sequential.seasonality import DAY, WEEK
 from monitors.stats.bins import Counts
@@ -215,3 +216,15 @@ def test_alarms_of_the_benchmark_are_those_of_a_panel() -> None:
     assert (1, Signal.FEATURE) == (group.stride, group.signal)
     assert fired > 3
     assert [fired] == watch.alarms(watch.evidence(seen, 4), 4, 4, 5)[0].tolist()
+
+
+@pytest.mark.parametrize(("slices", "times"), [(240, 0.5), (60, 1.0), (20, 3 * 3**0.5)])
+def test_a_short_reference_loses_more_for_memory_as_it_is_known_less_surely(slices: int, times: float) -> None:
+    """With the root of its slices, and below 60 also as it has fewer; phi and all else being the same."""
+    known = fitted(counts("slices AR(.6)", 60)).whitener
+    surely = Exchangeability(("", ""), 0.0)
+
+    lost = -np.log(evidence_loss.retention(known, slices, surely))
+
+    assert lost == pytest.approx(-times * np.log(evidence_loss.retention(known, 60, surely)))
+    assert lost.min() > 0
