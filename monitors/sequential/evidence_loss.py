@@ -29,8 +29,8 @@ surely it is known. Phi is the larger AR(1) coefficient of middle and spread, an
 variables with too small an estimate are those that alarm. With phi at .6 and 60 slices .87 are kept, without memory
 nearly all (docs/decisions/0025)."""
 SURE_SLICES = 60
-"""Slices from which on that is enough. Of fewer, so many times more is lost as they are fewer than these: with phi at .6
-and 20 slices, twenty features alarmed 1.5 to 1.8 times as often as guaranteed at one in 500, 200 features 5 to 6 times
+"""Slices from which on that is enough. Of fewer, so many times more is lost as they are fewer: with phi at .6 and 20
+slices, twenty features alarmed 1.5 to 1.8 times as often as guaranteed at one in 500, 200 features 5 to 6 times
 (docs/statistics/calibration.md)."""
 
 
