@@ -109,6 +109,7 @@ UNTOLD: dict[str, tuple[FaultKind | None, Change]] = {
         FaultKind.UNIT_CHANGE,
         _unit(lambda w, n: n == "dewp", (1.8, 32.0)),
     ),
+    "a fall into the lowest tenth": (None, lambda w, rng: _in_lowest_bin(w, rng)),
     "overnight by 8 sd, one number": (None, lambda w, rng: _sudden(w, rng, [one(rng, list(w.sd))], 8.0)),
 }
 """What counts cannot tell: faults that look like growth or like a shift, and worlds that look like a fault."""
@@ -142,6 +143,14 @@ def _growth(w: World, rng: Rng) -> Window:
     window, name = w.window(rng), one(rng, [n for n in w.sd if w.bins[n].edges[0] >= 0])
     by = 1 + rng.uniform(0, 2) * w.sd[name] / w.bins[name].mean
     return changed(window, **{name: window.now[name] * by ** rng.choice([-1, 1])})
+
+
+def _in_lowest_bin(w: World, rng: Rng) -> Window:
+    """Let one number, never negative, fall into the upper half of its baseline's lowest tenth."""
+    wide = [n for n in w.sd if w.bins[n].edges[0] >= 0 and not w.bins[n].is_narrow(0)]
+    window, name = w.window(rng), one(rng, wide)
+    low, high = w.bins[name].edges[:2]
+    return changed(window, **{name: rng.uniform((low + high) / 2, high, len(window.now[name]))})
 
 
 def _ramp(w: World, rng: Rng, names: list[str]) -> Window:

@@ -43,6 +43,8 @@ MIN_FIT_RATIO = 3.0
 """A prediction must be this many times closer than the explanation that it replaces."""
 MAX_SINGLE_CELL = 0.95
 """A prediction with a larger share in one cell is not specific: many other changes would fill that cell."""
+MAX_USUAL_BIN = 0.8
+"""A window with a larger share in one of the baseline's own bins has no shape to compare, and no value not seen before."""
 MIN_OUTSIDE = 0.9
 """Share of values that has to lie further outside the range than it is wide, where no shape is left to compare."""
 MAX_WORSE_FIT = 0.15
@@ -65,7 +67,8 @@ def fit(reference: UnitReference, window: Counts, line: float) -> Fit:
     """Return the conversion of units that predicts a window best.
 
     What is unknown about values between borders is added to the line. A prediction with all values in one cell is not
-    specific.
+    specific. Nor is a window with nearly all values in one bin: after a price has fallen into its lowest tenth, any
+    conversion that brings it there fits.
 
     Parameters
     ----------
@@ -76,11 +79,14 @@ def fit(reference: UnitReference, window: Counts, line: float) -> Fit:
     line
         Distance that chance causes.
     """
-    away = js_distance(reference.as_units, _merged(reference, window)).min(axis=0)
+    there = _merged(reference, window)
+    away = js_distance(reference.as_units, there).min(axis=0)
     over = away - np.minimum(line + js_distance(*reference.as_units), MAX_FIT)
     vague = reference.as_units.max(axis=2).min(axis=0) > MAX_SINGLE_CELL
+    shapeless = there[2:-2].max() > MAX_USUAL_BIN * there.sum()
     best = int(np.where(vague, np.inf, away).argmin())
-    return Fit(list(CONVERSIONS)[best], float(away[best]), bool(over[best] <= 0 and not vague[best]))
+    close = over[best] <= 0 and not vague[best] and not shapeless
+    return Fit(list(CONVERSIONS)[best], float(away[best]), bool(close))
 
 
 def distance_from_reference(reference: UnitReference, window: Counts) -> float:

@@ -163,6 +163,19 @@ def test_a_conversion_that_nothing_else_explains_needs_no_step() -> None:
     assert found.evidence["as_unit"] < found.evidence["as_move"] / unit_change.MIN_FIT_RATIO
 
 
+@pytest.mark.parametrize("inside", [48, 46, 40])
+def test_a_price_that_falls_into_its_lowest_tenth_is_in_no_other_unit(inside: int) -> None:
+    """A market whose prices halve, and vary less: any conversion that leads to the lowest bin would fit."""
+    edges = (0.0001, 0.042, 0.046, 0.052, 0.06, 0.068, 0.075, 0.081, 0.09, 0.106, 0.3)
+    bins = NumericBins(edges=edges, mean=0.072, sd=0.028)
+    slices = np.random.default_rng(3).multinomial(48, np.full(10, 0.1), 60)
+    slices = np.pad(slices, ((0, 0), (0, bins.cells - bins.body)))
+    window = np.array([inside, 48 - inside] + [0] * (bins.cells - 2))
+    reference = unit_reference.UnitReference(bins, slices.sum(axis=0), slices)
+    assert unit_change.find("x", reference, window, 0.15) is None
+    assert unit_change.find("x", reference, window, 0.15, sudden=unit_reference.Plateau(1, window)) is None
+
+
 @pytest.mark.parametrize(("mean", "sd"), [(2, 1), (-2, 1), (3, 1.4), (0, 2), (0, 0.5)])
 def test_a_natural_move_at_one_stroke_is_no_unit(mean: float, sd: float) -> None:
     """A shift of 2 or 3 sd, or a spread of twice or half, however sudden."""
