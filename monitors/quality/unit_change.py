@@ -44,7 +44,7 @@ MIN_FIT_RATIO = 3.0
 MAX_SINGLE_CELL = 0.95
 """A prediction with a larger share in one cell is not specific: many other changes would fill that cell."""
 MAX_USUAL_BIN = 0.8
-"""A window with a larger share in one of the baseline's own bins has no shape to compare, and no value not seen before."""
+"""A window with a larger share in one of the baseline's own bins has no shape to compare, and no new values."""
 MIN_OUTSIDE = 0.9
 """Share of values that has to lie further outside the range than it is wide, where no shape is left to compare."""
 MAX_WORSE_FIT = 0.15
