@@ -52,7 +52,7 @@ toc_object_entries = False  # thousands of entries, copied for each page's navig
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:(class|obj)", ".*"),
-    ("py:exc", r"struct\.error|sqlite3\.Error|ArrowInvalid|typer\.BadParameter"),
+    ("py:exc", r"struct\.error|KafkaError|sqlite3\.Error|ArrowInvalid|typer\.BadParameter"),
 ]
 suppress_warnings = ["ref.python"]
 
