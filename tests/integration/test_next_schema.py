@@ -15,7 +15,7 @@ import pytest
 from registry.database import migrate
 from tests.unit.registry.conftest import MIGRATIONS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # all tests of the registry run in one of them
 
 ROOT = Path(__file__).parents[2]
 SUITE = ("tests/unit/registry", "--ignore=tests/unit/registry/database/test_migrate.py")
