@@ -12,7 +12,7 @@ from features.errors import LeewayError
 
 
 @contextmanager
-def exclusive(path: Path, busy: LeewayError) -> Iterator[None]:
+def exclusive(path: Path, busy: LeewayError, *, seconds: float = 0.0) -> Iterator[None]:
     """Hold a lock file until the block ends; the system releases it when the process ends, also when it is killed.
 
     Parameters
@@ -20,11 +20,13 @@ def exclusive(path: Path, busy: LeewayError) -> Iterator[None]:
     path
         The file; it is made, and its folder.
     busy
-        What is raised at once where another process holds it.
+        What is raised where another process holds it.
+    seconds
+        How long to wait for that one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        lock = filelock.FileLock(path, timeout=0).acquire()
+        lock = filelock.FileLock(path, timeout=seconds).acquire()
     except filelock.Timeout as error:
         raise busy from error
     with lock:

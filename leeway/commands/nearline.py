@@ -18,6 +18,7 @@ from leeway.commands.options import AsJson, ModelName, until_stopped
 from leeway.context import Context
 from leeway.landed import landing
 from leeway.project.load import Model
+from leeway.streaming import nearline_job
 from leeway.terminal import show
 from monitors.flink import parts_job
 from monitors.flink.run_job import Running
@@ -70,8 +71,6 @@ def nearline(
 
 def _run(opened: Context, model: Model, source: Path, target: Path) -> ChampionFollower:
     """Run the job until it is stopped, and follow the registry meanwhile."""
-    from leeway.streaming import nearline_job  # Kafka's client is not imported where it is not used
-
     own = nearline_job.worker_model(opened, model)
     follower = ChampionFollower(opened.registry, own.schema, own.trusted, own.champion, _note)
     follower.begin()

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import filelock
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.errors import DataError, LandingBusy
+from features.files import lock_file
 from features.files.whole_file import write_whole
 from leeway.project.landed import LandedSource
 
@@ -26,8 +25,7 @@ LOCK_SECONDS = 600
 """Seconds to wait for another process that reads the same source."""
 
 
-@contextmanager
-def turn(source: LandedSource) -> Iterator[None]:
+def turn(source: LandedSource) -> AbstractContextManager[None]:
     """Let no other process land what is new of *source* until the block ends.
 
     Raises
@@ -35,12 +33,9 @@ def turn(source: LandedSource) -> Iterator[None]:
     LandingBusy
         Another one has done so for :data:`LOCK_SECONDS`.
     """
-    try:
-        with filelock.FileLock(source.beside("lock"), timeout=LOCK_SECONDS):
-            yield
-    except filelock.Timeout as error:
-        msg = f"another process has been reading {source.name} for {LOCK_SECONDS} s"
-        raise LandingBusy(msg, hint="wait for it, or end it") from error
+    msg = f"another process has been reading {source.name} for {LOCK_SECONDS} s"
+    busy = LandingBusy(msg, hint="wait for it, or end it")
+    return lock_file.exclusive(source.beside("lock"), busy, seconds=LOCK_SECONDS)
 
 
 def paths(folder: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from features.errors import ProjectError
 from features.facts.declaration import FactFeature, FactFeatures, FactSource
 from features.schema import Source
+from features.topic import TopicSettings
 from features.transforms import declaration as transforms
 from leeway.project import environment, landed
 from leeway.project.file_schema import ModelSection, ProjectFile
@@ -72,10 +73,8 @@ class Places:
     def _landed(self, name: str, source: FactSource) -> LandedSource | None:
         """Return the table or topic that facts are in; None where they are in a directory."""
         if source.topic is not None:
-            there = {"format": source.format, "avro_schema": source.avro_schema,
-                     "schema_registry": source.schema_registry, "bootstrap": source.bootstrap}  # fmt: skip
-            chosen = {key: value for key, value in there.items() if value}
-            return landed.of_topic(name, source, self.absolute(Source(topic=source.topic, **chosen)), self.state)
+            own = {key: getattr(source, key) for key in source.model_fields_set & TopicSettings.model_fields.keys()}
+            return landed.of_topic(name, source, self.absolute(Source(**own)), self.state)
         if source.table is None:
             return None
         of_all = [one for model in self.file.models.values() for one in model.features.values()]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from features.schema import Source
-from leeway import assembly
+from leeway import assembly, learner_branch
 from leeway.context import Context
 from leeway.project.load import Model
 from leeway.streaming import job_settings, learner_job, nearline_job, samples_job
@@ -104,7 +104,7 @@ SAMPLES = JobKind(
 )
 LEARNER = JobKind(
     name="learner",
-    wanted=learner_job.wanted,
+    wanted=learner_branch.is_wanted,
     missing=("it has no online trainer", "set `retrain.online` for the model"),
     job_name=learner_job.job_name,
     group=lambda opened, model: f"{job_settings.group(opened, model)}.learner",

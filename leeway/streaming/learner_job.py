@@ -23,11 +23,6 @@ from retrain_flows.training.stream_learner import StreamLearner
 _ROOMS = (features, monitors, registry, retrain_flows)
 
 
-def wanted(model: Model) -> bool:
-    """Return whether the model has a learner."""
-    return learner_branch.is_wanted(model)
-
-
 def fold(opened: Context, model: Model, branch: Branch) -> StreamLearner:
     """Return what the job does with each part of the samples."""
     parts = learner_branch.samples(opened, model)

@@ -6,7 +6,6 @@ of its business, so that it ends as it would have ended.
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from features import errors
 from features.events import location
+from features.files import lock_file
 from features.files.file_chunks import Chunk
 from features.security.file_names import file_name
 from registry.files import artifacts
@@ -225,12 +225,9 @@ def locked(target: Path, command: str = "predict") -> Iterator[None]:
     """
     read(target)
     (target / FOLDER / "parts").mkdir(parents=True, exist_ok=True)
-    with (target / FOLDER / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            msg = f"another run is at work in {target}"
-            raise errors.DataError(msg, hint="wait for its end, or name another directory") from None
+    msg = f"another run is at work in {target}"
+    busy = errors.DataError(msg, hint="wait for its end, or name another directory")
+    with lock_file.exclusive(target / FOLDER / "lock", busy):
         for folder in (target, target / FOLDER, target / FOLDER / "parts"):
             for draft in folder.glob(".*.tmp"):
                 draft.unlink()

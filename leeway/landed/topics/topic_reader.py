@@ -87,7 +87,7 @@ class TopicReader:
 
         Raises what :meth:`land` raises.
         """
-        return topic_state.read(self.topic.source.bootstrap, self._name).compacted
+        return topic_state.is_compacted(self.topic.source.bootstrap, self._name)
 
     @property
     def _name(self) -> str:
@@ -97,7 +97,7 @@ class TopicReader:
         """Return which offsets have not landed yet, and how many of them are gone."""
         landed, bootstrap = self.landed(), self.topic.source.bootstrap
         there = offset_ranges.offsets_by_partition(bootstrap, self._name)
-        identity = topic_state.read(bootstrap, self._name).identity
+        identity = topic_state.identity(bootstrap, self._name)
         # Of a topic that was made anew all records are new: offsets of the one before say nothing of it. So it is where
         # a partition ends before what was read, as after an election of a broker that was behind.
         read = landed.next if landed.topic == identity else {}
