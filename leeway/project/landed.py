@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,14 @@ class LandedTopic(LandedSource):
     source: Source
 
 
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """The topic into which a table's rows go on, as the labels of a model with the event schema *schema*."""
+
+    to: Source
+    schema: EventSchema
+
+
 @dataclass(frozen=True, kw_only=True)
 class LandedTable(LandedSource):
     """A table whose rows land.
@@ -83,12 +91,20 @@ class LandedTable(LandedSource):
         The folder of the project file.
     state
         The state folder.
+    onward
+        Where the rows go on once they have landed, if anywhere.
     """
 
     table: Table
     columns: tuple[str, ...]
     project: Path
     state: Path
+    onward: Onward | None = None
+
+    @property
+    def events(self) -> Source:
+        """What reads its rows as events: the topic into which they go on, or its directory."""
+        return self.onward.to if self.onward else Source(path=str(self.folder))
 
     def url(self) -> str:
         """Return the database's URL, from the environment or the file that the project file names.
@@ -114,7 +130,9 @@ class LandedTable(LandedSource):
         return value
 
 
-def of_events(role: str, table: Table, model: EventSchema, project: Path, state: Path) -> LandedTable:
+def of_events(
+    role: str, table: Table, model: EventSchema, places: tuple[Path, Path], to: Source | None = None
+) -> LandedTable:
     """Return the table of a model's labels or history.
 
     Parameters
@@ -125,15 +143,18 @@ def of_events(role: str, table: Table, model: EventSchema, project: Path, state:
         The declaration.
     model
         The model's event schema.
-    project, state
+    places
         The folder of the project file, and the state folder.
+    to
+        The topic into which its rows go on, if they do.
     """
     from features.events import decode  # it needs pandas, which a project without tables does not
 
     decoded: Role = "labels" if role == "labels" else "requests"  # which have what history has
     columns = {column for column, _ in decode.event_columns(model, decoded).values()}
     key = f"models.{model.model}.events.{role}.table"
-    return _table(f"{model.model}: {role}", key, table, columns, (project, state))
+    made = _table(f"{model.model}: {role}", key, table, columns, places)
+    return replace(made, onward=Onward(to, model)) if to else made
 
 
 def of_facts(name: str, source: FactSource, features: Iterable[FactFeature], project: Path, state: Path) -> LandedTable:

@@ -13,7 +13,7 @@ from alerts.config import Alerts
 from features.errors import NotFound, ProjectError
 from features.facts import declaration_checks
 from features.facts.declaration import NO_FACTS, FactFeatures
-from features.schema import Events, EventSchema, Source
+from features.schema import Events, EventSchema
 from features.transforms import declaration as transforms
 from leeway.project import environment, landed, validation_errors, yaml_positions
 from leeway.project.file_schema import ModelSection, Period, ProjectFile
@@ -178,10 +178,11 @@ def _model(name: str, section: ModelSection, places: Places) -> Model:
     schema = section.schema_of(name)
     plain = {feature: kind for feature, kind in schema.features.items() if section.features[feature] is kind}
     of_requests = schema.model_copy(update={"features": plain})
-    tables = {role: landed.of_events(role, source.table, of_requests, places.folder, places.state)
-              for role, source in own.items() if source.table}  # fmt: skip
     sources = {role: places.absolute(source) for role, source in own.items()}
-    sources |= {role: Source(path=str(table.folder)) for role, table in tables.items()}
+    onward = {"labels": places.labels_topic(name, sources["predictions"])}
+    tables = {role: landed.of_events(role, source.table, of_requests, (places.folder, places.state), onward.get(role))
+              for role, source in own.items() if source.table}  # fmt: skip
+    sources |= {role: table.events for role, table in tables.items()}
     facts, landed_facts = places.facts(section)
     nearline = section.nearline
     if nearline is not None:

@@ -52,6 +52,12 @@ class Places:
             own["bootstrap"] = self.brokers(source.bootstrap) or self.brokers(self.file.kafka.bootstrap)
         return source.model_copy(update=own)
 
+    def labels_topic(self, model: str, predictions: Source) -> Source | None:
+        """Return the topic of the labels of a table, where the model's predictions are in a topic; else None."""
+        if predictions.topic is None:
+            return None
+        return Source(topic=f"leeway.{model}.labels", bootstrap=predictions.bootstrap)
+
     def facts(self, section: ModelSection) -> tuple[FactFeatures, tuple[LandedSource, ...]]:
         """Return the features of a model that requests need not bring, and the tables and topics of their facts.
 

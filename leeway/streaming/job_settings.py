@@ -45,7 +45,7 @@ def follows_topics(model: Model) -> bool:
     sources = [s for s in (model.events.predictions, model.events.labels) if s]
     kinds = {s.topic is not None for s in sources}
     if len(kinds) > 1:
-        msg = f"{model.name} has one of predictions and labels in a topic, the other in a directory or a table"
+        msg = f"{model.name} has one of predictions and labels in a topic, the other in a directory"
         raise ProjectError(msg, hint="put both in topics, or predictions in a directory")
     return kinds == {True}
 

@@ -12,12 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features.events import publishing
+from features.events import publishing, sent_parts
 from features.events.encode import DIGEST
 from features.kafka import connections, offset_ranges
 from features.schema import Source
 from monitors.flink import parts_job
-from serving.batch import topic_target
 from tests.support import serving_world as world
 from tests.support import without_engine
 from tests.support.command_line import document, invoke, leeway
@@ -91,7 +90,7 @@ def test_a_part_is_sent_once_wherever_the_run_ended(
     assert (2 if moment == "after the commit" else 1) * ROWS == len(at_the_end)
     assert (3, 1, 3 * ROWS) == tuple(again[key] for key in ("parts", "parts_before", "rows"))
     assert (3, len(records)) == (once_more["parts_before"], len(sent(broker, f"{name}.p")))
-    assert 3 == len({dict(record.headers)[topic_target.PART] for record in records})
+    assert 3 == len({dict(record.headers)[sent_parts.PART] for record in records})
     check_sent(tmp_path, records)
 
 

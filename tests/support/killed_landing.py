@@ -9,8 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from features.events import sent_parts
+from features.files import whole_file
 from leeway.landed import numbered_files
+from leeway.landed.tables import onward
 
+_WRITERS = (numbered_files, onward, sent_parts)
+"""The modules that write the files: of what landed, and of what went on into a topic."""
 _FORKS = multiprocessing.get_context("forkserver")
 _PRELOADED = ["tests.support.table_world", "tests.support.topic_of_facts", "sqlalchemy.dialects.sqlite",
               "sqlalchemy.dialects.postgresql"]  # fmt: skip
@@ -38,15 +43,16 @@ def land_and_die(land: Callable[..., Any], arguments: tuple[Any, ...], writes: i
 
 
 def _run(land: Callable[..., Any], arguments: tuple[Any, ...], writes: int, before: bool) -> None:
-    left, write = [writes], numbered_files.write_whole
+    left = [writes]
 
     def write_or_die(path: Path, data: bytes, **options: Any) -> None:
         left[0] -= 1
         if left[0] == 0 and before:
             os.kill(os.getpid(), signal.SIGKILL)
-        write(path, data, **options)
+        whole_file.write_whole(path, data, **options)
         if left[0] == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    numbered_files.write_whole = write_or_die  # type: ignore[assignment]
+    for module in _WRITERS:
+        module.write_whole = write_or_die  # type: ignore[attr-defined]
     land(*arguments)

@@ -13,7 +13,7 @@ from typing import Any
 
 from leeway.landed import numbered_files
 from leeway.landed.so_far import SoFar
-from leeway.landed.tables import keys, values
+from leeway.landed.tables import keys, onward, values
 from leeway.landed.tables.keys import Key
 from leeway.landed.tables.landed_rows import LandedRows, Row
 from leeway.landed.tables.table_queries import TableQueries
@@ -53,9 +53,14 @@ class TableReader:
             The database does not answer.
         TableError
             The table cannot be read as the project file says.
+        BrokerError
+            The topic into which its rows go on cannot be written; what has landed goes on the next time.
         """
         with numbered_files.turn(self.table):
-            return self._land(now, most)
+            rows = self._land(now, most)
+            if self.table.onward:
+                onward.send_new(self.table, self.table.onward)
+            return rows
 
     @property
     def source(self) -> LandedTable:

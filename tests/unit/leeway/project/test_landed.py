@@ -52,6 +52,20 @@ def test_a_table_is_a_directory_to_all_that_reads(tmp_path: Path) -> None:
     assert other.events != model.events
 
 
+def test_labels_in_a_table_are_a_topic_where_predictions_are_in_one(tmp_path: Path) -> None:
+    """Of the same Kafka; history, which jobs over topics do not read, stays a directory."""
+    topic = "{topic: sales.predictions}\n      history: " + TABLE
+    model = load(
+        tmp_path, f"kafka: {{bootstrap: 'kafka:9092'}}\n{LABELS.replace('{path: events/predictions}', topic)}"
+    ).model()
+    labels, history = model.events.labels, model.events.history
+    assert labels is not None
+    assert history is not None
+    assert ("kafka:9092", f"leeway.{model.name}.labels") == (labels.bootstrap, labels.topic)
+    assert [labels, history] == [source.events for source in model.landed if isinstance(source, LandedTable)]
+    assert history.path
+
+
 def test_what_lies_beside_a_directory_is_its_own(tmp_path: Path) -> None:
     """Labels and history of one model, and all facts, are locked and noted apart."""
     labels, history = load(tmp_path, LABELS.replace("labels: {", f"history: {TABLE}\n      labels: {{")).model().landed
