@@ -18,13 +18,18 @@ from registry.connection import Registry
 from registry.database import migrate
 from registry.incidents import ingest
 from registry.records import AcceptedAs
-from tests.support import postgres_server
+from tests.support import later_schema, postgres_server
 from tests.support import registry_values as make
 
 MIGRATIONS = "LEEWAY_TEST_MIGRATIONS"
 """The variable that may name a folder of migrations: those of a later release, on whose schema these tests run then."""
 
-BACKENDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
+LATER = "postgresql of a later release"
+BACKENDS = ["sqlite", pytest.param(LATER, marks=pytest.mark.slow)]
+"""Where the registries of these tests are; a module's ``REGISTRIES`` may say otherwise. During a rolling upgrade the
+older release reads and writes a schema that has been added to: so do the tests on PostgreSQL, each of them."""
+EXACT = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
+"""The same with today's schema."""
 
 
 @pytest.fixture(scope="session")
@@ -34,15 +39,24 @@ def server() -> Iterator[sa.URL]:
         yield url
 
 
-@pytest.fixture(scope="session", params=BACKENDS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that has a registry with every kind of it."""
+    if "template" in metafunc.fixturenames:
+        kinds = getattr(metafunc.module, "REGISTRIES", BACKENDS)
+        metafunc.parametrize("template", kinds, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.URL]:
     """Yield an empty registry that is copied for every test: migrating takes longer than most tests."""
     folder = tmp_path_factory.mktemp("template")
-    known = request.getfixturevalue("server") if request.param == "postgresql" else None
+    known = None if request.param == "sqlite" else request.getfixturevalue("server")
     with _database(known, folder) as url:
         with pytest.MonkeyPatch.context() as patch:
-            if later := os.environ.get(MIGRATIONS):
-                patch.setattr(migrate, "folder", lambda: Path(later))
+            named = os.environ.get(MIGRATIONS)
+            later = Path(named) if named else later_schema.migrations(folder) if request.param == LATER else None
+            if later:
+                patch.setattr(migrate, "folder", lambda: later)
             Registry.open(_text(url), folder).close()
         yield url
 

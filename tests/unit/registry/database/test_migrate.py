@@ -22,6 +22,9 @@ from registry.incidents import ingest
 from registry.records import Action, RunState
 from tests.support import registry_values as make
 from tests.support.drift_evidence import evidence
+from tests.unit.registry.conftest import EXACT
+
+REGISTRIES = EXACT
 
 
 @pytest.fixture
