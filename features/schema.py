@@ -204,7 +204,9 @@ SCORE_GRID = "score_grid"
 """The score of a binary model on a grid, see :mod:`monitors.profiles.score_calibration`."""
 ESTIMATED_LOSS = "estimated_loss"
 """The loss to expect of other models, see :mod:`monitors.profiles.loss_estimator`."""
-DERIVED = (MULTIVARIATE, SCORE_GRID, ESTIMATED_LOSS)
+VALUE_HASHES = "value_hashes"
+"""Sums over numbers that show whether they all had one value, see :mod:`monitors.profiles.value_hashes`."""
+DERIVED = (MULTIVARIATE, SCORE_GRID, ESTIMATED_LOSS, VALUE_HASHES)
 """Variables that are computed from those in an event and counted beside them."""
 REFUSED = "refused"
 """Side channel: records set aside because a variable's value did not fit, counted by that variable."""

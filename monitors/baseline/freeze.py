@@ -33,7 +33,7 @@ from monitors.profiles.derived import Derived, FrozenProfile
 from monitors.profiles.loss_estimator import DirectLossEstimator
 from monitors.profiles.score_calibration import ScoreCalibration
 from monitors.stats import held_out
-from monitors.stats.bins import Bins, CategoricalBins, freeze_categorical, freeze_numeric
+from monitors.stats.bins import Bins, CategoricalBins, NumericBins, freeze_categorical, freeze_numeric
 
 Ints = npt.NDArray[np.int64]
 FOLDS = 10
@@ -60,7 +60,7 @@ class FrozenBaseline:
         What turns later rows into counts.
     out_of_sample
         What each row, or what it adds to each cell, is by a vocabulary without its slice or a fit without its fold; by
-        variable, (rows,) or (rows, cells), where that may differ from what *frozen* makes of it.
+        variable, (rows,) or (cells, rows), where that may differ from what *frozen* makes of it.
     """
 
     frozen: FrozenProfile
@@ -137,7 +137,9 @@ def freeze_derived(
     usable = outcome_counts.usable(schema.task, answer[at], label)
     at, label = at[usable], label[usable]
     estimate = _estimate(schema, bins, cells, answer, (at, label)) if len(at) >= policy.min_rows else None
-    derived, own = Derived(projection=fitted[0] if fitted and errors else None, estimate=estimate), dict[str, Ints]()
+    numbers = tuple(name for name in schema.variables if isinstance(bins[name], NumericBins))
+    derived = Derived(projection=fitted[0] if fitted and errors else None, estimate=estimate, hashed=numbers)
+    own = dict[str, Ints]()
     if fitted and errors:
         bins, own = {**bins, MULTIVARIATE: errors}, {MULTIVARIATE: errors.index(fitted[1], np.zeros(len(answer), bool))}
     frozen = FrozenProfile(bins, derived)

@@ -75,10 +75,17 @@ def columns(schema: EventSchema, frozen: FrozenProfile, table: pa.Table) -> dict
     Returns
     -------
     dict
-        For each variable the cell of each row, (rows,), or what the row adds to each cell, (rows, cells).
+        For each variable the cell of each row, (rows,), or what the row adds to each cell, (cells, rows).
     """
-    cells = {name: cell_index(table[name], frozen.bins[name]) for name in schema.variables}
-    return {**cells, **frozen.columns(cells, predictions(schema, table))}
+    cells, numbers = dict[str, Ints](), dict[str, npt.NDArray[np.float64]]()
+    for name in schema.variables:
+        of = frozen.bins[name]
+        if isinstance(of, NumericBins):
+            numbers[name], missing = floats(table[name])
+            cells[name] = of.index(numbers[name], missing)
+        else:
+            cells[name] = cell_index(table[name], of)
+    return {**cells, **frozen.columns(cells, predictions(schema, table), numbers)}
 
 
 def predictions(schema: EventSchema, table: pa.Table) -> Values:
@@ -129,7 +136,7 @@ def count_columns(
     for segment, members in _groups(schema, bins, rows):
         own = starts if members is None else starts[members]
         slices, group = np.unique(own, return_inverse=True)
-        picked = ((size, value if members is None else value[members]) for size, value in values)
+        picked = ((size, value if members is None else value[..., members]) for size, value in values)
         counts = np.hstack([_sum(group, len(slices), size, value) for size, value in picked])
         yield from cells_of(counts, slices, version, segment)
 
@@ -141,12 +148,17 @@ def slice_starts(windows: Windows, times: Ints) -> Ints:
 
 
 def _sum(group: Ints, groups: int, size: int, value: Ints) -> Counts:
-    """Return the cells of each group, (groups, size): the number of rows in each cell, or the sum of what they add."""
+    """Return the cells of each group, (groups, size): the number of rows in each cell, or the sum of what they add.
+
+    Each group has rows.
+    """
     if value.ndim == 1:
         return np.bincount(group * size + value, minlength=groups * size).reshape(groups, size)
-    out = np.zeros((groups, size), np.int64)
-    np.add.at(out, group, value)
-    return out
+    if (group[1:] < group[:-1]).any():  # rows come in the order of time, nearly always
+        order = np.argsort(group, kind="stable")
+        group, value = group[order], value[:, order]
+    starts = np.searchsorted(group, np.arange(groups))
+    return np.asarray(np.add.reduceat(value, starts, axis=1).T)
 
 
 def cells_of(counts: Counts, slices: Ints, version: str, segment: str) -> Iterator[Cell]:

@@ -62,7 +62,7 @@ class DirectLossEstimator(BaseModel):
     errors: dict[str, tuple[int, ...]]
 
     def addends(self, cells: Mapping[str, Ints], rows: int) -> Counts:
-        """Return what each row adds to the counts, (rows, 3): 1, its estimated loss, and the square of that.
+        """Return what each row adds to the counts, (3, rows): 1, its estimated loss, and the square of that.
 
         Parameters
         ----------
@@ -75,13 +75,13 @@ class DirectLossEstimator(BaseModel):
         --------
         >>> t = DirectLossEstimator(base=500_000, most=1_000_000, effects={"a": (-600_000, 200_000)}, errors={})
         >>> t.addends({"a": np.array([0, 1])}, 2).tolist()
-        [[1, 0, 0], [1, 700000, 490000]]
+        [[1, 1], [0, 700000], [0, 490000]]
         """
         loss = np.full(rows, self.base, np.int64)
         for name, effects in self.effects.items():
             loss += np.asarray(effects, np.int64)[cells[name]]
         loss = np.clip(loss, 0, self.most)
-        return np.column_stack([np.ones(rows, np.int64), loss, outcome_counts.squared(loss)])
+        return np.stack([np.ones(rows, np.int64), loss, outcome_counts.squared(loss)])
 
     def expected(self, counts: Counts) -> dict[str, Counts]:
         """Return the expected outcome counts from sums of addends (..., 3), see :mod:`.outcome_counts`."""

@@ -72,6 +72,8 @@ def kinds(finding: Finding) -> frozenset[str]:
     return frozenset(named or {finding.metric})
 
 
+ONE_VALUE = "one_value"
+"""Evidence of a stuck variable: 1 where its values are known to be equal, not only to be in one cell."""
 MIN_EXPECTED = 20
 """A category counts as gone if it is absent where at least this many were expected: by chance once in 10^8 windows (a
 Poisson count of mean 20 is 0 with probability 2e-9)."""
@@ -102,8 +104,10 @@ def describe(fault: Fault, bins: NumericBins | CategoricalBins, total: Counts, w
             saw = f"{now:.1%} of {name} is NaN or infinite, {then}: a division by zero or a failed conversion"
         case FaultKind.STUCK:
             cell = int(window[: bins.body].argmax())
-            where = f"all {int(window[cell]):,} values of {name} are in {bins.labels[cell]}, {then}"
-            saw = f"{where}: a stuck sensor, a default value, or another scale"
+            of, where = f"all {int(window[cell]):,} values of {name} are", f"in {bins.labels[cell]}, {then}"
+            is_one = fault.evidence.get(ONE_VALUE)
+            saw = f"{of} one value {where}: a stuck sensor, or a default value" if is_one else (
+                f"{of} {where}: a stuck sensor, a default value, or another scale")  # fmt: skip
         case FaultKind.UNSEEN:
             saw = f"{now:.1%} of {name} are values never seen before, {then}{_gone(bins, total, window)}"
         case _:

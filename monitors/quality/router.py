@@ -18,8 +18,10 @@ from functools import cached_property
 
 import numpy as np
 
+from features.schema import VALUE_HASHES
 from monitors.config import MonitorPolicy
 from monitors.finding import Finding
+from monitors.profiles import value_hashes
 from monitors.quality import (
     fault_conditions,
     fault_selection,
@@ -74,19 +76,18 @@ def route(  # noqa: PLR0913 - a window and the parts of it that are known
         How the window's records arrived.
     """
     rows, flat = rows or volume.FeedCounts(), reference.cells.flat(window)
+    sums = value_hashes.of_window(reference.hashed, window, VALUE_HASHES)
     if newest is None or reference.slice is None:
         stepping = frozenset(recent or ())
         return fault_selection.ordered(
-            _faults(_RoutedWindow(reference, flat, policy, recent or {}, stepping, rows), level)
+            _faults(_RoutedWindow(reference, flat, policy, recent or {}, stepping, rows, sums), level)
         )
     last = reference.cells.flat(newest)
     stepping = frozenset(recent or reference.step_screen.steps(flat - last, last) & window.keys() & newest.keys())
     recent = recent or window_halves.halves(window, newest)
-    whole = _faults(_RoutedWindow(reference, flat, policy, recent, stepping, rows), level / 2)
-    latest = _faults(
-        _RoutedWindow(reference.slice, last, policy, recent, stepping, rows.newest or volume.FeedCounts()),
-        level / 2,
-    )
+    whole = _faults(_RoutedWindow(reference, flat, policy, recent, stepping, rows, sums), level / 2)
+    own, sums = rows.newest or volume.FeedCounts(), value_hashes.of_window(reference.hashed, newest, VALUE_HASHES)
+    latest = _faults(_RoutedWindow(reference.slice, last, policy, recent, stepping, own, sums), level / 2)
     return fault_selection.ordered(fault_selection.joined(whole, latest))
 
 
@@ -120,7 +121,10 @@ def findings(faults: Sequence[Fault], reference: RouterReference, window: Counts
 
 @dataclass(frozen=True)
 class _RoutedWindow:
-    """One window with its reference, as :func:`route` has it; *stepping* are numbers that may stand on a plateau."""
+    """One window with its reference, as :func:`route` has it.
+
+    *stepping* are numbers that may stand on a plateau; *sums* those of the hashes of each number, where they are known.
+    """
 
     reference: RouterReference
     flat: Counts
@@ -128,6 +132,7 @@ class _RoutedWindow:
     recent: Mapping[str, Counts]
     stepping: frozenset[str]
     rows: volume.FeedCounts
+    sums: Mapping[str, Counts]
 
     @cached_property
     def counts(self) -> Mapping[str, Counts]:
@@ -184,7 +189,9 @@ def _faults(window: _RoutedWindow, level: float) -> list[Fault]:
     own = [
         fault
         for name in window.reference.value_screen.suspects(window.flat, window.policy)
-        for fault in value_faults.faults(name, quality[name], window.counts[name], window.policy, each)
+        for fault in value_faults.faults(
+            name, quality[name], window.counts[name], window.policy, each, window.sums.get(name)
+        )
         if _is_mixed(fault, window)
     ]
     taken = {f.variables[0] for f in own if f.kind in {FaultKind.STUCK, FaultKind.OUT_OF_RANGE}}

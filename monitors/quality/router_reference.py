@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 
@@ -31,6 +32,8 @@ class RouterReference:
         Numeric variables with more than one value, for changes of unit.
     rows
         Rows of each window-length run, (runs,).
+    hashed
+        The numbers whose values are hashed, in the order of their sums.
     slice
         The same for windows of one slice; None if that is what this is.
     """
@@ -39,6 +42,7 @@ class RouterReference:
     drift: Mapping[str, threshold.ReferenceWindows]
     numbers: Mapping[str, unit_reference.UnitReference]
     rows: Counts
+    hashed: tuple[str, ...]
     slice: RouterReference | None
 
     @cached_property
@@ -84,6 +88,7 @@ def router_reference(
     length: int,
     level: float,
     is_part: bool = False,
+    sums: Mapping[str, Counts] = MappingProxyType({}),
 ) -> RouterReference:
     """Return the router's reference.
 
@@ -99,14 +104,16 @@ def router_reference(
         Probability of a false fault in a window, as for :func:`monitors.quality.router.route`.
     is_part
         Whether a window is the newest slice of a longer one.
+    sums
+        Sums of hashes of the values of numbers, in their order, (slices, 2) each; none where they were not counted.
     """
-    newest = router_reference(bins, slices, length=1, level=level / 2, is_part=True) if length > 1 else None
+    newest = router_reference(bins, slices, length=1, level=level / 2, is_part=True, sums=sums) if length > 1 else None
     runs = {name: threshold.runs(s, length) for name, s in slices.items()}
     compared = {name: threshold.compared(bins[name]) for name in slices}
     each = level / (2 * max(len(slices), 1)) / (1 if newest is None else 2)
     return RouterReference(
         {
-            name: value_reference.ValueReference(bins[name], s.sum(axis=0), runs[name], s, is_part)
+            name: value_reference.ValueReference(bins[name], s.sum(axis=0), runs[name], s, is_part, sums.get(name))
             for name, s in slices.items()
         },
         {name: threshold.reference_windows(s, compared[name], length=length, level=each) for name, s in slices.items()},
@@ -116,5 +123,6 @@ def router_reference(
             if isinstance(b := bins[name], NumericBins) and rescaling.has_width(b)
         },
         next((r.sum(axis=1) for r in runs.values()), np.zeros(0, np.int64)),
+        tuple(sums),
         newest,
     )

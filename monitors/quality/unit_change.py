@@ -119,7 +119,7 @@ def find(
     unit = fit(reference, window, line)
     natural, near = (float(js_distance(m, there).min()) for m in (reference.moves, reference.small_moves))
     numbers = {"js_distance_log2": far_off, "as_unit": unit.distance, "as_move": natural, "as_small_move": near}
-    if sudden and near > MIN_UNEXPLAINED:
+    if sudden and near > MIN_UNEXPLAINED and (traits.is_steady or sudden.slices > 1):
         since = "the newest slice" if sudden.slices == 1 else f"the newest {sudden.slices:,} slices"
         saw = f"{_outside(reference, window):.1%} of {variable} lies {describe_excess(reference.bins, window)}"
         far = max(MIN_UNEXPLAINED, MIN_FIT_RATIO * unit.distance)

@@ -9,9 +9,9 @@ the time gets stuck. Everything else is drift of the feature. A fault is reporte
 :attr:`monitors.finding.Signal.QUALITY`. Faults that need several variables, or a window's slices, are added by
 :mod:`monitors.quality.router`.
 
-Not distinguishable by counts: a value that is stuck in a bin so wide that a mere shift of the baseline would fit into
-it (the last tenth of a skewed variable) is taken for such a shift. Typing errors in a part of the rows look like a new
-product, and are taken for one.
+Not distinguishable by counts: typing errors in a part of the rows look like a new product, and are taken for one.
+Where values are not hashed (labels, baselines of before), one that is stuck in a bin so wide that a mere shift of the
+baseline would fit into it (the last tenth of a skewed variable) is taken for such a shift.
 
 References
 ----------
@@ -22,15 +22,17 @@ Berger and Boos (1994), "P values maximized over a confidence set for the nuisan
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from scipy import special
 
 from monitors.config import MonitorPolicy
 from monitors.finding import Finding, Signal, Verdict
+from monitors.profiles import value_hashes
 from monitors.quality import between_slices, fault_conditions
-from monitors.quality.fault import FAULT_PREFIX, Fault, FaultKind, describe
+from monitors.quality.fault import FAULT_PREFIX, ONE_VALUE, Fault, FaultKind, describe
 from monitors.quality.value_reference import ValueReference, present_rows, share_counts
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 
@@ -89,7 +91,12 @@ def by_kind(faults_of_variable: Sequence[Fault]) -> dict[str, float]:
 
 
 def faults(
-    variable: str, reference: ValueReference, window: Counts, policy: MonitorPolicy, level: float
+    variable: str,
+    reference: ValueReference,
+    window: Counts,
+    policy: MonitorPolicy,
+    level: float,
+    sums: Counts | None = None,
 ) -> Iterator[Fault]:
     """Yield the faults of one variable; none where either side has fewer rows than the policy's minimum.
 
@@ -105,6 +112,8 @@ def faults(
         The monitoring policy.
     level
         Probability of a false fault, shared by the variable's checks.
+    sums
+        Sums of hashes of the window's values, (2,); None where they are not known.
     """
     if min(int(window.sum()), int(reference.total.sum())) < policy.min_rows:
         return
@@ -123,7 +132,7 @@ def faults(
         line = round(max(usual + rise, chance, min(max(past, varied), most)), 6)
         if share > line and fault_conditions.holds(name, reference, window, level / CHECKS_PER_VARIABLE):
             yield _fault(variable, name, (share, line, usual), reference, window)
-    yield from _stuck(variable, reference, window, level / CHECKS_PER_VARIABLE)
+    yield from _stuck(variable, reference, window, level / CHECKS_PER_VARIABLE, sums)
 
 
 def shares(bins: NumericBins | CategoricalBins, counts: Counts) -> dict[str, float]:
@@ -178,13 +187,14 @@ def _largest_by_variation(name: str, reference: ValueReference, n: int, level: f
     return max(varied, between_slices.NEARLY_ALL) if reference.is_part else varied
 
 
-def _stuck(variable: str, reference: ValueReference, window: Counts, level: float) -> Iterator[Fault]:
-    """Yield a fault if all values of the window are in one cell, which neither chance nor the baseline explains.
+def _stuck(
+    variable: str, reference: ValueReference, window: Counts, level: float, sums: Counts | None
+) -> Iterator[Fault]:
+    """Yield a fault if all values of the window are one, which neither chance nor the baseline explains.
 
-    Only a column of many values can get stuck, that varied in each run of the baseline: a code, a flag, a daily value
-    or a dry week's rain has one value for long while nothing is broken. Only cells are visible, and a bin may be so
-    wide that a natural move brings nearly everything into it: there the share to exceed is that of the most fitting
-    move.
+    Only a column of many values can get stuck, that varied in each slice of the baseline: a code, a flag, a daily value
+    or a dry week's rain has one value for long while nothing is broken. Whether values are equal is known by their
+    hashes; where those are not known (labels, baselines of before), only that they are in one cell.
     """
     cell, n = int(window[: reference.bins.body].argmax()), present_rows(reference.bins, window)
     if n == 0 or window[cell] < n:
@@ -192,26 +202,44 @@ def _stuck(variable: str, reference: ValueReference, window: Counts, level: floa
     baseline_count, baseline_rows = int(reference.total[cell]), present_rows(reference.bins, reference.total)
     if baseline_rows == 0 or baseline_count / baseline_rows > MAX_USUAL_SHARE:
         return
-    if not fault_conditions.may_be_stuck(reference):
+    hashed = reference.sums is not None and sums is not None
+    if not fault_conditions.may_be_stuck(reference) or (
+        hashed and sums is not None and (reference.had_one_value or not value_hashes.is_one_value(sums, n))
+    ):
         return
-    largest, expected = reference.dominance(cell)
-    highest = max(
-        float(special.betaincinv(baseline_count + 1, baseline_rows - baseline_count, 1 - level / 2)), expected
-    )
-    if isinstance(reference.bins, NumericBins) and not reference.bins.is_narrow(cell):
-        if largest > MAX_USUAL_SHARE:
-            return
-        highest = max(highest, reference.move_max.get(cell, 1.0))
+    share = baseline_count / baseline_rows
+    by_chance = float(special.betaincinv(baseline_count + 1, baseline_rows - baseline_count, 1 - level / 2))
+    largest, expected = _usual_in_one_cell(reference, cell, hashed=hashed)
+    highest = max(by_chance, expected)
     if largest <= MAX_DOMINANCE and highest < 1 and n * math.log(highest) <= math.log(level / 2):
-        line = round(max(baseline_count / baseline_rows, largest), 6)
-        yield _fault(variable, "stuck", (1.0, line, baseline_count / baseline_rows), reference, window)
+        evidence = {ONE_VALUE: 1.0} if hashed else {}
+        yield _fault(variable, "stuck", (1.0, round(max(share, largest), 6), share), reference, window, evidence)
+
+
+def _usual_in_one_cell(reference: ValueReference, cell: int, *, hashed: bool) -> tuple[float, float]:
+    """Return the largest share that one cell had in a run of the baseline, and the largest to expect of *cell*.
+
+    A bin may be so wide that a natural move brings nearly everything into it. Where values are *hashed* it is known
+    that they are equal, which no move makes them; else the share to exceed is that of the most fitting move.
+    """
+    if not isinstance(reference.bins, NumericBins) or reference.bins.is_narrow(cell):
+        return reference.dominance(cell)
+    if hashed:
+        return 0.0, 0.0
+    largest, expected = reference.dominance(cell)
+    return (1.0 if largest > MAX_USUAL_SHARE else largest), max(expected, reference.move_max.get(cell, 1.0))
 
 
 def _fault(
-    variable: str, name: str, figures: tuple[float, float, float], reference: ValueReference, window: Counts
+    variable: str,
+    name: str,
+    figures: tuple[float, float, float],
+    reference: ValueReference,
+    window: Counts,
+    evidence: Mapping[str, float] = MappingProxyType({}),
 ) -> Fault:
     """Return a fault with its reason, from its share, its line and the baseline's share."""
     share, line, then = figures
     kind = FaultKind.SCHEMA if name == "missing" and share == 1 else _KINDS[name]
-    fault = Fault(kind, (variable,), f"{name}_share", share, line, "", {"baseline": round(then, 6)})
+    fault = Fault(kind, (variable,), f"{name}_share", share, line, "", {"baseline": round(then, 6), **evidence})
     return replace(fault, reason=describe(fault, reference.bins, reference.total, window))

@@ -7,12 +7,15 @@ from functools import cached_property
 
 import numpy as np
 
+from monitors.profiles import value_hashes
 from monitors.quality import between_slices, rescaling
-from monitors.quality.column_traits import ColumnTraits
+from monitors.quality.column_traits import MIN_SLICE_ROWS, ColumnTraits
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 
 OPEN_VOCABULARY = 0.05
 """Share of rows with new values from which on a vocabulary counts as open; a few new values belong to any other."""
+MIN_HASH_SPREAD = 0.1
+"""Spread of hashes (:func:`.value_hashes.spread`) below which a slice had nearly one value: 95 % of its rows, say."""
 RARE_SLICES = 10
 """In an open vocabulary, a value that fewer slices of the baseline had is rare; in a short one, than half of them. Rows
 do not tell: one session may repeat a value a hundred times."""
@@ -34,6 +37,8 @@ class ValueReference:
         Its counts by slice, (slices, cells), which show what kind of column it is; the runs if absent.
     is_part
         Whether a window is the newest slice of a longer one, which is judged as well.
+    sums
+        Sums of hashes of its values by slice, (slices, 2); None where they are not known.
     """
 
     bins: NumericBins | CategoricalBins
@@ -41,6 +46,7 @@ class ValueReference:
     blocks: Counts
     slices: Counts | None = None
     is_part: bool = False
+    sums: Counts | None = None
 
     @property
     def _by_slice(self) -> Counts:
@@ -84,6 +90,15 @@ class ValueReference:
             name: between_slices.intraclass_correlation(x, n)
             for name, (x, n) in share_counts(self.bins, self._by_slice).items()
         }
+
+    @cached_property
+    def had_one_value(self) -> bool:
+        """Whether a slice of the baseline had one value (nearly), as far as hashes are known."""
+        if self.sums is None or self.slices is None:
+            return False
+        values = self.slices[:, present_cells(self.bins)].sum(axis=1).tolist()
+        each = zip(self.sums, values, strict=True)
+        return any(n >= MIN_SLICE_ROWS and value_hashes.spread(sums, n) < MIN_HASH_SPREAD for sums, n in each)
 
     def dominance(self, cell: int) -> tuple[float, float]:
         """Return the share of the most frequent cell of a run: the largest of all runs, and the largest to expect.

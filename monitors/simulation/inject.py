@@ -15,8 +15,10 @@ from enum import Enum
 import numpy as np
 
 from features.errors import DataError
+from features.schema import VALUE_HASHES
 from monitors.baseline.baseline import Baseline
 from monitors.finding import Signal, Stage
+from monitors.profiles import value_hashes
 from monitors.quality import value_reference
 from monitors.sequential import slice_scores
 from monitors.sequential.slice_scores import SliceCounts
@@ -121,7 +123,17 @@ def change(shift: InjectedChange, baseline: Baseline, variable: str) -> Change:
             variable: exponential_tilting(counts[variable], cells, codes, shift.size),
         }
     target = fault_cell(bins, shift.kind, baseline.counts(Stage.INPUTS, variable).sum(axis=0))
-    return lambda counts: {**copied(counts), variable: fault_injected(counts[variable], bins, target, shift.size)}
+    hashed = baseline.derived.hashed
+    stuck = hashed.index(variable) if shift.kind is ChangeKind.STUCK and variable in hashed else None
+
+    def changed(counts: SliceCounts) -> dict[str, list[int]]:
+        out = {**copied(counts), variable: fault_injected(counts[variable], bins, target, shift.size)}
+        if stuck is not None and VALUE_HASHES in out:
+            n = sum(counts[variable][cell] for cell in value_reference.present_cells(bins))
+            out[VALUE_HASHES] = value_hashes.with_one_value(out[VALUE_HASHES], stuck, n, shift.size)
+        return out
+
+    return changed
 
 
 def fault_cell(bins: Bins, kind: ChangeKind, total: Counts) -> int:

@@ -12,13 +12,13 @@ from functools import cached_property
 
 import numpy as np
 
-from features.schema import LABEL, MULTIVARIATE, Task
+from features.schema import LABEL, MULTIVARIATE, VALUE_HASHES, Task
 from features.window import to_ms
 from monitors.baseline import budget_shares
 from monitors.baseline.baseline import Baseline, made_of
 from monitors.config import MonitorPolicy
 from monitors.finding import Stage
-from monitors.profiles import outcome_counts
+from monitors.profiles import outcome_counts, value_hashes
 from monitors.quality import arrivals, router_reference
 from monitors.stats import threshold
 from monitors.stats.bins import CategoricalBins, NumericBins
@@ -86,13 +86,15 @@ def _made(baseline: Baseline, stage: Stage, segment: str, *, length: int, policy
     bins = {name: baseline.bins[name] for name in names}
     slices = {name: baseline.counts(stage, name, segment) for name in names}
     slices = {name: s if len(s) else np.zeros((0, bins[name].cells), np.int64) for name, s in slices.items()}
+    hashed = baseline.derived.hashed if inputs else ()
+    sums = value_hashes.by_variable(hashed, baseline.counts(stage, VALUE_HASHES, segment)) if hashed else {}
     sd = outcome_counts.label_sd(baseline.bins)
     level = budget_shares.quality_level(baseline, policy, segment) * len(sent)
     return WindowReference(
         segment,
         level,
         router_reference.router_reference(
-            {n: bins[n] for n in sent}, {n: slices[n] for n in sent}, length=length, level=level
+            {n: bins[n] for n in sent}, {n: slices[n] for n in sent}, length=length, level=level, sums=sums
         ),
         bins,
         {

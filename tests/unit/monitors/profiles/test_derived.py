@@ -89,9 +89,9 @@ def test_a_stored_baseline_counts_like_the_one_that_was_stored(task: Task) -> No
 @pytest.mark.parametrize(
     ("task", "sizes"),
     [
-        (Task.BINARY, {"multivariate": 16, "score_grid": 201}),
-        (Task.REGRESSION, {"multivariate": 16, "estimated_loss": 3}),
-        (Task.MULTICLASS, {"multivariate": 16, "estimated_loss": 3}),
+        (Task.BINARY, {"multivariate": 16, "score_grid": 201, "value_hashes": 8}),
+        (Task.REGRESSION, {"multivariate": 16, "estimated_loss": 3, "value_hashes": 8}),
+        (Task.MULTICLASS, {"multivariate": 16, "estimated_loss": 3, "value_hashes": 6}),
     ],
 )
 def test_each_task_has_its_derived_variables(task: Task, sizes: dict[str, int]) -> None:
@@ -100,7 +100,7 @@ def test_each_task_has_its_derived_variables(task: Task, sizes: dict[str, int]) 
     told = learned.counts(known, rows(task, 300, 2))
 
     assert sizes == known.frozen.sizes
-    assert [*sizes, "refused", "late", "unusable"] == list(told)[-5:]
+    assert [*sizes, "refused", "late", "unusable"] == list(told)[-6:]
     assert 300 == sum(told["multivariate"])
     assert 300 == (sum(told["score_grid"]) if task is Task.BINARY else told["estimated_loss"][0])
 
@@ -122,7 +122,7 @@ def test_a_baseline_without_labels_still_knows_what_goes_together() -> None:
     for few in (known.slice(0, 0), known.slice(0, 29), known.filter(ones)):
         found = freeze.freeze_derived(events, learned.POLICY, bins, made, few)
 
-        assert {"multivariate": 16} == found.frozen.sizes
+        assert {"multivariate": 16, "value_hashes": 8} == found.frozen.sizes
 
 
 def test_the_newest_label_within_the_delay_counts_once() -> None:

@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from features.schema import VALUE_HASHES
 from monitors.config import MonitorPolicy
 from monitors.finding import Signal, Verdict
+from monitors.profiles import value_hashes
 from monitors.quality import router, router_reference
 from monitors.quality.column_traits import ColumnTraits
 from monitors.quality.fault import FaultKind
@@ -32,6 +34,11 @@ def counted(bins: Bins, days: Values) -> Counts:
     return np.array([np.bincount(c, minlength=bins.cells) for c in cells])
 
 
+def hashed(days: Values) -> Counts:
+    """Return the sums of hashes of each day, (days, 2)."""
+    return np.array([value_hashes.columns([day]).sum(axis=1) for day in days])
+
+
 def frozen(days: Values) -> Bins:
     """Return the bins of a baseline."""
     return freeze_categorical(days.ravel()) if days.dtype == object else freeze_numeric(days.ravel())
@@ -43,12 +50,15 @@ def found(column: Column, later: Column | None = None, seed: int = 0) -> tuple[s
     then, now = column(rng, 0, DAYS), (later or column)(rng, DAYS, DAYS + 60)
     bins = frozen(then)
     before, after = counted(bins, then), counted(bins, now)
-    reference = router_reference.router_reference({"x": bins}, {"x": before}, length=LENGTH, level=LEVEL)
+    known = {"x": hashed(then)} if isinstance(bins, NumericBins) else {}
+    reference = router_reference.router_reference({"x": bins}, {"x": before}, length=LENGTH, level=LEVEL, sums=known)
+    sums = np.vstack([hashed(then)[-LENGTH:], hashed(now)]) if known else np.zeros((LENGTH + 60, 0), np.int64)
     drift = threshold.reference_windows(before, threshold.compared(bins), length=LENGTH, level=0.01)
     kinds, drifts, days = set[FaultKind](), False, np.vstack([before[-LENGTH:], after])
     for end in range(LENGTH + 1, len(days) + 1):
-        window, newest = days[end - LENGTH : end].sum(axis=0), {"x": days[end - 1]}
-        kinds |= {f.kind for f in router.route(reference, {"x": window}, POLICY, LEVEL, newest=newest)}
+        window, newest = days[end - LENGTH : end].sum(axis=0), {"x": days[end - 1], VALUE_HASHES: sums[end - 1]}
+        counts = {"x": window, VALUE_HASHES: sums[end - LENGTH : end].sum(axis=0)}
+        kinds |= {f.kind for f in router.route(reference, counts, POLICY, LEVEL, newest=newest)}
         sample = distribution.VariableCounts(bins, drift, window)
         withheld = "" if drift.rows and sample.n else "no values"
         judged = distribution.finding(Signal.FEATURE, "x", sample, POLICY, withheld=withheld)
@@ -69,6 +79,12 @@ def words(draw: Callable[[Rng, int], Any]) -> Column:
 def mixed(*values: float | str, p: list[float] | None = None) -> Callable[[Rng, int], Any]:
     """Return a draw of *values* with the probabilities *p*."""
     return lambda rng, _: rng.choice(np.array(values), ROWS, p=p)
+
+
+def pressure(rng: Rng, day: int) -> Any:
+    """Return a day of a level that goes up and down: on a calm day all of its values are in one tenth."""
+    level = 1012 + 9 * np.sin(day / 2.3) + 4 * np.sin(day / 5.9)
+    return np.round(rng.normal(level, 0.4 if day % 5 == 0 else 2.5, ROWS), 1)
 
 
 CHANGES: dict[str, tuple[Column, Column | None]] = {
@@ -101,6 +117,15 @@ CHANGES: dict[str, tuple[Column, Column | None]] = {
     "spring, then summer": (drawn(lambda r, d: r.normal(d / 4, 4, ROWS)), drawn(lambda r, d: r.normal(28, 4, ROWS))),
     "a price that wanders off": (drawn(lambda r, d: r.normal(100 + d**1.5 / 9, 1, ROWS)), None),
     "growth to four times": (drawn(lambda r, d: r.lognormal(3 + max(d - 28, 0) / 40, 0.4, ROWS)), None),
+    "calm days of a pressure": (drawn(pressure), None),
+    "a calm day where none was": (
+        drawn(lambda r, d: r.normal(1012 + 9 * np.sin(d / 2.3), 2.5, ROWS)),
+        drawn(pressure),
+    ),
+    "a fall into the lowest tenth": (
+        drawn(lambda r, d: r.lognormal(3, 1, ROWS)),
+        drawn(lambda r, d: r.uniform(1, 5, ROWS)),
+    ),
     "a sudden shift by 3 sd": (drawn(lambda r, d: r.normal(0, 1, ROWS)), drawn(lambda r, d: r.normal(3, 1, ROWS))),
     "counts that rise": (drawn(lambda r, d: r.poisson(1.0, ROWS) * 1.0), drawn(lambda r, d: r.poisson(6, ROWS) * 1.0)),
     "counts that fall to one value": (drawn(lambda r, d: r.geometric(0.4, ROWS) * 1.0), drawn(lambda r, d: 1.0)),
@@ -118,6 +143,8 @@ ALWAYS_NEW = {
     "a running number after a gap",
     "a price that wanders off",
     "a column that changes by the week",
+    "calm days of a pressure",
+    "a calm day where none was",
 }
 """Columns whose windows differ as much as windows can in the baseline already: the finding says so."""
 
@@ -151,6 +178,8 @@ def test_an_optional_field_may_be_missing_as_often_as_it_was(share: float) -> No
 NORMAL = drawn(lambda r, d: r.normal(15, 8, ROWS))
 FAULTS: dict[str, tuple[Column, Column, FaultKind]] = {
     "stuck": (NORMAL, drawn(lambda r, d: 14.0), FaultKind.STUCK),
+    "stuck in its lowest tenth": (NORMAL, drawn(lambda r, d: 1.0), FaultKind.STUCK),
+    "a pressure that is stuck": (drawn(pressure), drawn(lambda r, d: 1009.3), FaultKind.STUCK),
     "Fahrenheit": (NORMAL, drawn(lambda r, d: r.normal(15, 8, ROWS) * 1.8 + 32), FaultKind.UNIT_CHANGE),
     "grams for kilograms": (NORMAL, drawn(lambda r, d: r.normal(15, 8, ROWS) * 1000), FaultKind.UNIT_CHANGE),
     "a placeholder in 70 %": (
