@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOCK := requirements/lock.txt
 PREVIOUS ?= newest
+SERVED := tests/e2e tests/integration tests/fuzz
 # Python is started hundreds of times, and where it may not keep what it compiles it compiles everything each time.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -30,9 +31,11 @@ demo-dashboard: $(READY)  ## the pages of the last demo, in a browser
 	$(BIN)/leeway --project examples/flights dashboard
 
 test: $(READY) browser  ## every test, real engines, servers and browser included
-	# Files side by side, those with servers first: else one of them would be last, and alone. Three on two cores, as
-	# tests with servers also wait.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	# First the tests with servers, and when these have ended the rest: a broker and a cluster take half a core while they
+	# wait. Three files at a time on two cores, as tests with servers also wait.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(SERVED); served=$$?; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(SERVED)) \
+	  && exit $$served
 
 test-thorough: $(READY) browser  ## every test with all examples of property tests: an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile thorough
