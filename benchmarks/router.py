@@ -242,7 +242,7 @@ def seasons() -> Iterator[str]:
 
 HEAD = """# Does the router tell a broken pipeline from a changed world
 
-`python -m benchmarks.router --write --repetitions 20` makes this page (seeded; some minutes). Shares are of windows
+`python -m benchmarks.router --write` makes this page (seeded; some minutes). Shares are of windows
 that were called faulty, so that a retrain on them is vetoed; brackets hold Clopper-Pearson's 95 % interval. The level
 is 1 in 100 a window, the policy the default one.
 

@@ -28,7 +28,7 @@ class Signal(str, Enum):
     """What was looked at.
 
     MULTIVARIATE is how features go together, ESTIMATE the performance to be expected before labels are there. QUALITY
-    tells of a broken pipeline, which is not drift and blocks retraining.
+    tells of a broken pipeline, which is not drift, and whose rows are not trained on.
     """
 
     FEATURE = "feature"

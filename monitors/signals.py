@@ -99,7 +99,7 @@ SIGNALS = (
 )  # fmt: skip
 """All signals, in the order in which people should read them: what can be wrong with the data before what drifted,
 what it costs before what may explain it. The largest shares are of what can start a retrain. A quality fault never
-starts one: it blocks retraining while it is open."""
+starts one, and its rows are trained on by none."""
 
 SPECS: dict[Signal, SignalSpec] = {spec.signal: spec for spec in SIGNALS}
 """The row of each signal."""

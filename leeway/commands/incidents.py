@@ -55,7 +55,7 @@ def accept(
 ) -> None:
     """Say that a data fault is drift after all, or that drift is a fault of the data.
 
-    A fault that is drift no longer blocks retraining, and the same kind of fault of the same variables is judged as
+    A fault that is drift may be retrained for, and the same kind of fault of the same variables is judged as
     drift until the model's next baseline. The rows of drift that is a fault are not trained on. Either can be taken
     back by saying the other.
     """

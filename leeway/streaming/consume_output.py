@@ -1,4 +1,7 @@
-"""The output consumer of a streaming job: stores its committed reports in the registry, its dead letters in files."""
+"""The output consumer of a streaming job: stores its committed reports in the registry, its dead letters in files.
+
+Of a job over topics they stay in their topic, into which the job writes them (:mod:`monitors.flink.sinks_job`).
+"""
 
 from __future__ import annotations
 
