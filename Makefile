@@ -32,8 +32,8 @@ demo-dashboard: $(READY)  ## the pages of the last demo, in a browser
 
 test: $(READY) browser  ## every test, real engines, servers and browser included
 	# First the tests with servers, and when these have ended the rest: a broker and a cluster take half a core while they
-	# wait. Three files at a time on two cores, as tests with servers also wait.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(SERVED); served=$$?; \
+	# wait. Two files at a time: on two cores a third would only make all of them wait longer.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(SERVED); served=$$?; \
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(SERVED)) \
 	  && exit $$served
 

@@ -44,6 +44,7 @@ autodoc_inherit_docstrings = False
 napoleon_attr_annotations = False  # they are in the signatures; as text, `numpy.object_` would be read as a reference
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
+autodoc_use_type_comments = False  # there are none, and looking for them takes a twentieth of the time
 napoleon_use_ivar = True  # attributes that a class docstring lists are described there, not twice
 toc_object_entries = False  # thousands of entries, copied for each page's navigation, would take most of the time
 

@@ -23,7 +23,7 @@ def accept_incident(
 ) -> Incident:
     """Record what an incident is, whatever the monitors took it for, and return it as it is then.
 
-    A data fault that is accepted as drift is resolved, and no longer blocks retraining: until the version gets another
+    A data fault that is accepted as drift is resolved, and may be retrained for: until the version gets another
     baseline, the same kind of fault of the same variables is judged as drift. Drift that is accepted as a fault stays
     open, and its rows are not trained on (:func:`registry.faulty_periods.faulty_periods`). The newest acceptance holds,
     so that one is taken back by accepting the incident as the other.
