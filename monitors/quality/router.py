@@ -232,5 +232,9 @@ def _unit_changes(window: _RoutedWindow, taken: set[str]) -> Iterator[Fault]:
             if unit_change.distance_from_reference(reference, cells) > unit_change.MIN_CHANGE
             else None
         )
-        if line is not None and (fault := unit_change.find(name, reference, cells, line, sudden=stands)):
+        if line is not None and (
+            fault := unit_change.find(
+                name, reference, cells, line, sudden=stands, one_slice=window.reference.slice is None
+            )
+        ):
             yield fault

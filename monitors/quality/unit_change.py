@@ -95,9 +95,18 @@ def distance_from_reference(reference: UnitReference, window: Counts) -> float:
 
 
 def find(
-    variable: str, reference: UnitReference, window: Counts, line: float, *, sudden: Plateau | None = None
+    variable: str,
+    reference: UnitReference,
+    window: Counts,
+    line: float,
+    *,
+    sudden: Plateau | None = None,
+    one_slice: bool = False,
 ) -> Fault | None:
     """Return the unit change that a window shows, or None.
+
+    A single slice of a variable that differs from slice to slice has no shape to compare: it is narrower than the
+    baseline and off its middle, as after many a conversion.
 
     Parameters
     ----------
@@ -111,22 +120,25 @@ def find(
         Distance from the baseline that chance reaches.
     sudden
         The plateau that the window was taken from, if there is one.
+    one_slice
+        Whether the window is a single slice, where it was not taken from a plateau.
     """
     there, far_off = _merged(reference, window), distance_from_reference(reference, window)
     traits = reference.traits
     if not (far_off > max(line, MIN_CHANGE) and traits.is_measured and not traits.is_trending):
         return None
-    unit = fit(reference, window, line)
+    is_one = sudden.slices == 1 if sudden else one_slice
+    unit, has_shape = fit(reference, window, line), traits.is_steady or not is_one
     natural, near = (float(js_distance(m, there).min()) for m in (reference.moves, reference.small_moves))
     numbers = {"js_distance_log2": far_off, "as_unit": unit.distance, "as_move": natural, "as_small_move": near}
-    if sudden and near > MIN_UNEXPLAINED and (traits.is_steady or sudden.slices > 1):
+    if sudden and has_shape and near > MIN_UNEXPLAINED:
         since = "the newest slice" if sudden.slices == 1 else f"the newest {sudden.slices:,} slices"
         saw = f"{_outside(reference, window):.1%} of {variable} lies {describe_excess(reference.bins, window)}"
         far = max(MIN_UNEXPLAINED, MIN_FIT_RATIO * unit.distance)
         if unit.close and near > far and unit.distance <= natural + MAX_WORSE_FIT:
             numbers_of = ("js_distance_log2_from_small_moves", near, far)
             return _fault(variable, unit, numbers_of, numbers, f"{saw} in {since}, all at once")
-    if unit.close and natural > (far := max(MIN_CHANGE, MIN_FIT_RATIO * unit.distance)):
+    if unit.close and has_shape and natural > (far := max(MIN_CHANGE, MIN_FIT_RATIO * unit.distance)):
         rest = f"no shift or growth of the baseline comes nearer than {natural:.2f}"
         saw = f"{variable} is {unit.distance:.2f} from its baseline {unit.name}, and {rest}"
         return _fault(variable, unit, ("js_distance_log2_from_moves", natural, far), numbers, saw)

@@ -87,6 +87,11 @@ def pressure(rng: Rng, day: int) -> Any:
     return np.round(rng.normal(level, 0.4 if day % 5 == 0 else 2.5, ROWS), 1)
 
 
+def dew_point(rng: Rng, day: int) -> Any:
+    """Return a day of a level that has most of its variance between days."""
+    return rng.normal(45 + 20 * np.sin(day / 2.3) + 10 * np.sin(day / 5.9), 4, ROWS)
+
+
 CHANGES: dict[str, tuple[Column, Column | None]] = {
     "a constant that varies": (drawn(lambda r, d: 5.0), drawn(lambda r, d: r.normal(40, 9, ROWS))),
     "a constant that becomes another": (drawn(lambda r, d: 0.0), drawn(lambda r, d: 3.0)),
@@ -122,6 +127,7 @@ CHANGES: dict[str, tuple[Column, Column | None]] = {
         drawn(lambda r, d: r.normal(1012 + 9 * np.sin(d / 2.3), 2.5, ROWS)),
         drawn(pressure),
     ),
+    "a cold front": (drawn(dew_point), drawn(lambda r, d: r.normal(12, 4, ROWS) if d % 9 < 1 else dew_point(r, d))),
     "a fall into the lowest tenth": (
         drawn(lambda r, d: r.lognormal(3, 1, ROWS)),
         drawn(lambda r, d: r.uniform(1, 5, ROWS)),
@@ -143,6 +149,7 @@ ALWAYS_NEW = {
     "a running number after a gap",
     "a price that wanders off",
     "a column that changes by the week",
+    "a cold front",
     "calm days of a pressure",
     "a calm day where none was",
 }
