@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from features.schema import VALUE_HASHES
 from monitors.stats.bins import Counts
 from monitors.stats.stacked_counts import CountsByVariable
 
@@ -88,6 +89,6 @@ def with_one_value(sums: Sequence[int], at: int, n: int, share: float) -> list[i
     return out
 
 
-def of_window(names: Sequence[str], counts: CountsByVariable, variable: str) -> dict[str, Counts]:
-    """Return the sums of each number of a window whose counts have them under *variable*; none where it has none."""
-    return by_variable(names, np.asarray(counts.get(variable, ()), np.int64))
+def of_window(names: Sequence[str], counts: CountsByVariable) -> dict[str, Counts]:
+    """Return the sums of each number of a window, by its counts; none where these have none."""
+    return by_variable(names, np.asarray(counts.get(VALUE_HASHES, ()), np.int64))

@@ -18,7 +18,6 @@ from functools import cached_property
 
 import numpy as np
 
-from features.schema import VALUE_HASHES
 from monitors.config import MonitorPolicy
 from monitors.finding import Finding
 from monitors.profiles import value_hashes
@@ -76,7 +75,7 @@ def route(  # noqa: PLR0913 - a window and the parts of it that are known
         How the window's records arrived.
     """
     rows, flat = rows or volume.FeedCounts(), reference.cells.flat(window)
-    sums = value_hashes.of_window(reference.hashed, window, VALUE_HASHES)
+    sums = value_hashes.of_window(reference.hashed, window)
     if newest is None or reference.slice is None:
         stepping = frozenset(recent or ())
         return fault_selection.ordered(
@@ -86,7 +85,7 @@ def route(  # noqa: PLR0913 - a window and the parts of it that are known
     stepping = frozenset(recent or reference.step_screen.steps(flat - last, last) & window.keys() & newest.keys())
     recent = recent or window_halves.halves(window, newest)
     whole = _faults(_RoutedWindow(reference, flat, policy, recent, stepping, rows, sums), level / 2)
-    own, sums = rows.newest or volume.FeedCounts(), value_hashes.of_window(reference.hashed, newest, VALUE_HASHES)
+    own, sums = rows.newest or volume.FeedCounts(), value_hashes.of_window(reference.hashed, newest)
     latest = _faults(_RoutedWindow(reference.slice, last, policy, recent, stepping, own, sums), level / 2)
     return fault_selection.ordered(fault_selection.joined(whole, latest))
 

@@ -202,17 +202,17 @@ def _stuck(
     baseline_count, baseline_rows = int(reference.total[cell]), present_rows(reference.bins, reference.total)
     if baseline_rows == 0 or baseline_count / baseline_rows > MAX_USUAL_SHARE:
         return
-    hashed = reference.sums is not None and sums is not None
-    if not fault_conditions.may_be_stuck(reference) or (
-        hashed and sums is not None and (reference.had_one_value or not value_hashes.is_one_value(sums, n))
-    ):
+    if not fault_conditions.may_be_stuck(reference):
+        return
+    is_one = None if reference.sums is None or sums is None else value_hashes.is_one_value(sums, n)
+    if is_one is not None and (not is_one or reference.had_one_value):
         return
     share = baseline_count / baseline_rows
     by_chance = float(special.betaincinv(baseline_count + 1, baseline_rows - baseline_count, 1 - level / 2))
-    largest, expected = _usual_in_one_cell(reference, cell, hashed=hashed)
+    largest, expected = _usual_in_one_cell(reference, cell, hashed=is_one is not None)
     highest = max(by_chance, expected)
     if largest <= MAX_DOMINANCE and highest < 1 and n * math.log(highest) <= math.log(level / 2):
-        evidence = {ONE_VALUE: 1.0} if hashed else {}
+        evidence = {ONE_VALUE: 1.0} if is_one else {}
         yield _fault(variable, "stuck", (1.0, round(max(share, largest), 6), share), reference, window, evidence)
 
 

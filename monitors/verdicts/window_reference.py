@@ -87,7 +87,7 @@ def _made(baseline: Baseline, stage: Stage, segment: str, *, length: int, policy
     slices = {name: baseline.counts(stage, name, segment) for name in names}
     slices = {name: s if len(s) else np.zeros((0, bins[name].cells), np.int64) for name, s in slices.items()}
     hashed = baseline.derived.hashed if inputs else ()
-    sums = value_hashes.by_variable(hashed, baseline.counts(stage, VALUE_HASHES, segment)) if hashed else {}
+    sums = value_hashes.by_variable(hashed, baseline.counts(stage, VALUE_HASHES, segment))
     sd = outcome_counts.label_sd(baseline.bins)
     level = budget_shares.quality_level(baseline, policy, segment) * len(sent)
     return WindowReference(

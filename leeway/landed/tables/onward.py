@@ -15,7 +15,6 @@ from features.events import decode, location, publishing, sent_parts
 from features.events.publishing import Message, TopicFormat
 from features.events.sent_parts import SentPart
 from features.files.whole_file import write_whole
-from features.schema import Source
 from leeway.landed import numbered_files
 from leeway.project.landed import LandedTable, Onward
 
@@ -39,9 +38,9 @@ def send_new(table: LandedTable, onward: Onward) -> None:
         Kafka does not answer or refuses; BrokerAway where that may pass. What was sent by then is not sent again.
     """
     sent = _newest_sent(table)
-    waiting = [path for path in numbered_files.paths(table.folder) if numbered_files.number(path) > (sent or 0)]
-    if sent is not None and not waiting:
+    if sent is not None and numbered_files.is_newest(table.folder, sent):
         return
+    waiting = [path for path in numbered_files.paths(table.folder) if numbered_files.number(path) > (sent or 0)]
     topic = publishing.ensure(onward.to.bootstrap, onward.to.topic or "", _PARTITIONS)
     outlet, note, source = TopicFormat(topic, onward.to.format), table.beside("sending.json"), table.folder.name
     for path in waiting:
@@ -72,7 +71,7 @@ def _path(table: LandedTable) -> Path:
 def _messages(path: Path, onward: Onward) -> Iterator[Message]:
     """Yield the rows of a file as messages, in the order of their times; those that are no labels come last."""
     first = 0
-    for chunk in location.references(Source(path=str(path))):
+    for chunk in location.references(path):
         decoded = decode.decode(onward.schema, "labels", chunk)
         yield from publishing.messages(onward.schema, "labels", decoded.table, onward.to)
         times = decoded.table[decode.TIME].to_pylist()

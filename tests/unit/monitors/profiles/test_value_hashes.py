@@ -69,4 +69,4 @@ def test_a_baseline_without_hashes_is_stored_as_before_there_were_any() -> None:
 
 def test_no_sums_are_of_no_variable() -> None:
     """As of a window that was counted before there were any."""
-    assert {} == value_hashes.of_window(("x",), {"x": [1, 2]}, "value_hashes")
+    assert {} == value_hashes.of_window(("x",), {"x": [1, 2]})
