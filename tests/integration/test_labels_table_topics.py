@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -95,6 +96,21 @@ def test_a_row_goes_on_once_wherever_a_reader_is_killed(world: World, before: bo
     assert labels is not None
     assert at > 3  # the rows' file, the ends of the topic before them, that they were sent
     assert sorted(f"r{n}" for n in range(1, at + 1)) == sent(labels)
+
+
+def test_where_its_folder_was_removed_no_row_is_missing(world: World) -> None:
+    """As the error of a broken file says to do: all rows are read again, and sent again."""
+    rows = [{"seq": n, "id": f"r{n}", "time": "2024-01-01T00:00:00Z", "label": 1} for n in range(4)]
+    own = model(world.folder)
+    assert own.events.labels is not None
+    for row in rows[:3]:
+        table(world.folder).insert_rows([row])
+        landing.land(own.landed, NOW)
+    shutil.rmtree(own.landed[0].folder)
+    table(world.folder).insert_rows(rows[3:])
+    landing.land(own.landed, NOW)
+
+    assert sorted(["r0", "r1", "r2"] * 2 + ["r3"]) == sent(own.events.labels)
 
 
 def test_the_topic_is_there_before_the_first_row_and_is_asked_nothing_without_new_ones(world: World) -> None:

@@ -42,7 +42,7 @@ def send_new(table: LandedTable, onward: Onward) -> None:
         return
     waiting = [path for path in numbered_files.paths(table.folder) if numbered_files.number(path) > (sent or 0)]
     topic = publishing.ensure(onward.to.bootstrap, onward.to.topic or "", _PARTITIONS)
-    outlet, note, source = TopicFormat(topic, onward.to.format), table.beside("sending.json"), table.folder.name
+    outlet, note, source = TopicFormat(topic, onward.to.format), table.folder / "sending.json", table.folder.name
     for path in waiting:
         part = SentPart(f"leeway.landed.{source}", f"{source}/{path.stem}".encode(), note)
         sent_parts.send_once(onward.to, outlet, part, _messages(path, onward))
@@ -65,7 +65,8 @@ def _note_sent(table: LandedTable, number: int) -> None:
 
 
 def _path(table: LandedTable) -> Path:
-    return table.beside("sent.json")
+    """Return where the number stands: among the files, so that whoever removes these has all rows sent again."""
+    return table.folder / "sent.json"
 
 
 def _messages(path: Path, onward: Onward) -> Iterator[Message]:
