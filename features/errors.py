@@ -6,7 +6,7 @@ LeewayError
 │   ├── NotEnoughData     too few events for the operation
 │   ├── TableError        a table of events or facts cannot be read as the project file says
 │   │   └── TableAway     its database does not answer now, or is busy
-│   ├── LandingBusy       another process reads the same table or topic for long
+│   ├── LandingBusy       another process reads the same table, topic or view for long
 │   └── NoIdColumn        no column of a log tells its rows apart
 ├── BrokerError           Kafka or its schema registry cannot be reached, refuses, or lacks what was requested
 │   └── BrokerAway        it does not answer now
@@ -85,7 +85,7 @@ class TableAway(TableError, Outage):
 
 
 class LandingBusy(DataError, Outage):
-    """Another process has been reading the same table or topic for long."""
+    """Another process has been reading the same table, topic or view for long."""
 
 
 class NoIdColumn(DataError):

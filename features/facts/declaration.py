@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from features.conventions import CsvFormat, Times
 from features.facts.fact import Value
 from features.facts.partials import NUMBERS, OF_NOTHING, Aggregate
+from features.facts.sql_view import SqlView
 from features.schema import FeatureKind
 from features.table import DEFAULT_POLL, Poll, Table
 from features.topic import TopicSettings
@@ -54,7 +55,7 @@ class FactFiles(BaseModel):
 
 
 class FactSource(FactFiles, TopicSettings):
-    """Facts as a project file declares them: in a directory, a topic or a table. The latter two land in a directory."""
+    """Facts as a project file declares them: in a directory, a topic, a table or a view. All land in a directory."""
 
     path: str = Field("", description="a directory of .parquet, .jsonl or .csv files, each of which appears whole")
     avro_schema: str | None = Field(None, description="file of the Avro schema that records are written with")
@@ -62,12 +63,13 @@ class FactSource(FactFiles, TopicSettings):
         DEFAULT_POLL, description="how often new records are looked for while something follows the topic"
     )
     table: Table | None = Field(None, description="a table of a database, whose rows are facts")
+    sql: SqlView | None = Field(None, description="a view of other facts, in Flink SQL")
 
     @model_validator(mode="after")
     def _one_place(self) -> FactSource:
         """Refuse facts in no place or in several, and settings of another kind of place."""
-        if bool(self.path) + (self.topic is not None) + (self.table is not None) != 1:
-            msg = "facts are in a directory, a topic or a table: set one of `path`, `topic` and `table`"
+        if bool(self.path) + sum(place is not None for place in (self.topic, self.table, self.sql)) != 1:
+            msg = "facts are in a directory, a topic, a table or a view: set one of `path`, `topic`, `table` and `sql`"
             raise ValueError(msg)
         for key, place in (("csv", "path"), ("poll", "topic")):
             if key in self.model_fields_set and not getattr(self, place):

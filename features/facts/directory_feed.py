@@ -70,10 +70,12 @@ class DirectoryFeed:
         place = reading.place(self._values.declared.sources[source])
         groups = [group for group in self._values.groups if group.source == source]
         for path in file_chunks.list_files(location.directory(place)):
-            if (mark := _mark(path)) and not all(self._values.store.is_read(group, mark) for group in groups):
+            if (found := mark(path, str(path))) and not all(
+                self._values.store.is_read(group, found) for group in groups
+            ):
                 yield self._read(source, path, now)
                 for group in groups:
-                    self._values.store.mark_read(group, mark)
+                    self._values.store.mark_read(group, found)
 
     def _read(self, source: str, path: Path, now: datetime) -> Taken:
         """Store the facts of one file."""
@@ -85,10 +87,10 @@ class DirectoryFeed:
         return Taken(path, new, tuple(rejects))
 
 
-def _mark(path: Path) -> str:
-    """Return what a file is marked by as read: one that is written anew is read again. Empty where it is gone."""
+def mark(path: Path, name: str) -> str:
+    """Return what a file of a *name* is marked by as read: written anew, it is read again. Empty where it is gone."""
     try:
         now = path.stat()
     except OSError:
         return ""
-    return f"{path} {now.st_size} {now.st_mtime_ns}"
+    return f"{name} {now.st_size} {now.st_mtime_ns}"

@@ -61,15 +61,34 @@ def read(declared: FactFeatures, groups: Sequence[Group], source: str, chunk: Ch
     """
     of, mine = declared.sources[source], [group for group in groups if group.source == source]
     wanted = sorted({column for group in mine for column in _read_columns(group)})
+    table, rejects = decode(of, source, wanted, chunk, now=now)
+    rows = _rows(table, identified=of.id is not None)
+    return FactRows({group.name: list(_of_group(group, rows)) for group in mine}, rejects)
+
+
+def decode(
+    of: FactFiles, source: str, wanted: Iterable[Column], chunk: Chunk, *, now: datetime
+) -> tuple[pa.Table, tuple[Reject, ...]]:
+    """Return the usable records of a chunk as a table, and those that could not be used.
+
+    Parameters
+    ----------
+    of, source
+        The facts, and their name.
+    wanted
+        The columns to read beside id and times; in the table they have the names of :func:`column_name`.
+    chunk
+        A part of one of their files.
+    now
+        The present.
+    """
     columns = _columns(of, wanted)
     features = {name: kind for name, (_, kind) in columns.items() if kind is not None and name != ID}
     schema = EventSchema(model=source, task=Task.REGRESSION, columns=EventColumns(id=of.id or of.time, time=of.time),
                          times=of.times, missing=of.missing, features=features)  # fmt: skip
     decoder = Decoder(schema, "requests", lambda line: (chunk.path, line), now, columns, finite=True)
     decoded = row_decoder.read(decoder, chunk)
-    rows = _rows(decoded.table, identified=of.id is not None)
-    rejects = tuple(_of_source(one, source, columns) for one in decoded.rejects)
-    return FactRows({group.name: list(_of_group(group, rows)) for group in mine}, rejects)
+    return decoded.table, tuple(_of_source(one, source, columns) for one in decoded.rejects)
 
 
 def _of_source(one: Reject, source: str, columns: Columns) -> Reject:
@@ -86,11 +105,16 @@ def _read_columns(group: Group) -> Iterator[Column]:
 def _columns(source: FactFiles, wanted: Iterable[Column]) -> Columns:
     """Return the columns to decode; without an id, the time stands in its place, which every fact has."""
     known_time = {KNOWN_TIME: (source.known_time, None)} if source.known_time else {}
-    values = {_name(column): column for column in wanted}
+    values = {column_name(column): column for column in wanted}
     return {ID: (source.id or source.time, FeatureKind.CATEGORICAL), TIME: (source.time, None), **known_time, **values}
 
 
-def _name(column: Column) -> str:
+def column_name(column: Column) -> str:
+    """Return what a column is called once it is decoded: one may be read as a number and as text.
+
+    >>> column_name(("delay", FeatureKind.NUMERIC))
+    'number delay'
+    """
     return f"{_PREFIX[column[1]]} {column[0]}"
 
 
@@ -114,8 +138,8 @@ def _digest(names: Sequence[str], values: Sequence[Any]) -> str:
 
 def _of_group(group: Group, rows: dict[str, list[Any]]) -> Iterator[tuple[Key, Fact]]:
     """Yield key and fact of each row that has all parts of the group's key."""
-    keys = zip(*(rows[_name((column, FeatureKind.CATEGORICAL))] for _, column in group.keys), strict=True)
-    values = zip(*(rows[_name(column)] for column in group.columns), strict=True)
+    keys = zip(*(rows[column_name((column, FeatureKind.CATEGORICAL))] for _, column in group.keys), strict=True)
+    values = zip(*(rows[column_name(column)] for column in group.columns), strict=True)
     for key, fact_id, time, known_time, own in zip(keys, rows[ID], rows[TIME], rows[KNOWN_TIME], values, strict=True):
         if None not in key:
             yield key, Fact(fact_id, time, known_time, own)

@@ -1,4 +1,4 @@
-"""Checks of what lands for a model: whether its tables and topics can be read as declared, and all of them is."""
+"""Checks of what lands for a model: whether all of its tables, topics and views can be read."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from leeway.landed import readers
 from leeway.landed.readers import Reader
 from leeway.landed.tables.table_reader import TableReader
 from leeway.landed.topics.topic_reader import TopicReader
+from leeway.landed.views.view_reader import ViewReader
 from leeway.project.load import Model
 from leeway.project.validation_errors import count
 
@@ -21,7 +22,7 @@ MANY_ROWS = 1_000
 
 
 def landed(model: Model, now: datetime) -> Iterator[Check]:
-    """Read what is new of each of the model's tables and topics that land, up to some, and yield its checks."""
+    """Read what is new of each of the model's tables, topics and views that land, up to some, and yield its checks."""
     for source in model.landed:
         name = source.name if source.is_facts else f"{source.name} table"
         try:
@@ -49,6 +50,20 @@ def _problems(reader: Reader) -> Iterator[tuple[Result, str]]:
         yield from _of_table(reader)
     if isinstance(reader, TopicReader):
         yield from _of_topic(reader)
+    if isinstance(reader, ViewReader):
+        yield from _of_view(reader)
+
+
+def _of_view(reader: ViewReader) -> Iterator[tuple[Result, str]]:
+    """Yield what keeps facts from being read by a view's query. Raises ProjectError where it is none."""
+    so_far = reader.so_far()
+    if not so_far.total:
+        reader.examine()
+    if so_far.set_aside:
+        yield (
+            "warning",
+            f"{count(so_far.set_aside, 'record')} could not be used: see the dead letters of {reader.source.name}",
+        )
 
 
 def _of_topic(reader: TopicReader) -> Iterator[tuple[Result, str]]:

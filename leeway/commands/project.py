@@ -95,7 +95,7 @@ def check(ctx: typer.Context, as_json: AsJson = False) -> None:
     checks = [environment.Check("project file", "ok", f"{project.path.name}: {count(len(project.models), 'model')}")]
     checks += environment.surroundings(project)
     now = datetime.now(UTC)
-    # What is new of tables and topics is read first: it is events and facts.
+    # What is new of tables, topics and views is read first: it is events and facts.
     checks += itertools.chain.from_iterable(landed.landed(model, now) for model in project.models.values())
     checks += itertools.chain.from_iterable(events.events(model) for model in project.models.values())
     checks += itertools.chain.from_iterable(facts.facts(model, now) for model in project.models.values())

@@ -1,1 +1,1 @@
-"""Tables and topics as directories of files: what is new of them lands in numbered files, each row in one of them."""
+"""Tables, topics and views as directories of files: what is new lands in numbered files, each row in one."""

@@ -52,7 +52,7 @@ def following(sources: Sequence[LandedSource], clock: Clock, report: Callable[[s
     Parameters
     ----------
     sources
-        The tables and topics; without any there is no thread.
+        The tables, topics and views, what a view reads before it; without any there is no thread.
     clock
         Returns the present.
     report

@@ -1,4 +1,4 @@
-"""When a table or topic was last read to its end, or why it could not be: a small file beside what landed."""
+"""When a table, topic or view was last read to its end, or why it could not be: a small file beside what landed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a table or topic has been read, for `leeway status`: up to where, what waits, and when it was last read."""
+"""How far a table, topic or view has been read, for `leeway status`: up to where, what waits, when it was last read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from features.errors import LeewayError, reason
 from features.window import format_span
 from leeway.landed import last_read, readers
 from leeway.project.landed import LandedSource
+from leeway.project.validation_errors import count
 
 _SECOND = timedelta(seconds=1)
 MAX_WAITING = 100_000
@@ -22,7 +23,7 @@ class Progress:
     Parameters
     ----------
     name, source
-        What it is of, and the table or topic.
+        What it is of, and the table, topic or view.
     rows
         How many rows or records have landed.
     cursor
@@ -50,14 +51,15 @@ class Progress:
 def read(source: LandedSource, now: datetime) -> Progress:
     """Return how far *source* has been read by *now*; one that cannot be read is no error here."""
     reader, noted = readers.reader(source), last_read.read(source)
-    rows, cursor, waiting, problem = 0, "", None, noted.problem
+    rows, cursor, waiting, set_aside, problem = 0, "", None, 0, noted.problem
     try:
         so_far = reader.so_far()
         rows, cursor = so_far.total, so_far.cursor
-        waiting = reader.waiting(MAX_WAITING)
+        waiting, set_aside = reader.waiting(MAX_WAITING), so_far.set_aside
     except LeewayError as error:
         problem = reason(error)
     text = _text(source, rows, cursor) + f", {_ago(noted.at, now)}{_behind(source, waiting)}"
+    text += f"; {count(set_aside, 'record')} could not be used" if set_aside else ""
     text += f"; it cannot be read: {problem}" if problem else ""
     return Progress(source.name, source.label, rows, cursor, waiting, noted.at, problem, text)
 
@@ -68,7 +70,7 @@ def _text(source: LandedSource, rows: int, cursor: str) -> str:
 
 def _behind(source: LandedSource, waiting: int | None) -> str:
     more = "+" if waiting == MAX_WAITING else ""
-    return "" if waiting is None else f"; {waiting:,}{more} {source.unit} wait"
+    return "" if waiting is None else f"; {waiting:,}{more} {source.waits} wait"
 
 
 def _ago(at: str | None, now: datetime) -> str:

@@ -1,4 +1,4 @@
-"""Readers: what lands what is new of a table or a topic, each row and record exactly once."""
+"""Readers: what lands what is new of a table, a topic or a view, each row and record exactly once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from features.errors import ProjectError
 from leeway.landed.so_far import SoFar
 from leeway.landed.tables.table_reader import TableReader
 from leeway.landed.topics.topic_reader import TopicReader
+from leeway.landed.views.view_reader import ViewReader
 from leeway.project.landed import LandedSource, LandedTable, LandedTopic
+from leeway.project.landed_view import LandedView
 
 
 class Reader(Protocol):
@@ -39,5 +41,7 @@ def reader(source: LandedSource) -> Reader:
         return TopicReader(source)
     if isinstance(source, LandedTable):
         return TableReader(source)
-    msg = f"{source.key} is neither a table nor a topic"
+    if isinstance(source, LandedView):
+        return ViewReader(source)
+    msg = f"{source.key} is no table, topic or view"
     raise ProjectError(msg)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import ProjectError
-from features.facts.declaration import FactFeature, FactSource
+from features.facts.declaration import FactSource
 from features.schema import EventSchema, Role, Source
 from features.security import secret_file
 from features.table import Table
@@ -27,7 +27,7 @@ _SQLITE = "sqlite:///"
 
 @dataclass(frozen=True, kw_only=True)
 class LandedSource:
-    """A table or a topic, and the directory in which what is new of it lands as files.
+    """A table, a topic or a view, and the directory in which what is new of it lands as files.
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ class LandedSource:
     key
         Where it is declared in the project file, like ``models.late.events.labels.table``.
     label
-        What is read, for messages: ``table outcomes``, ``topic landings``.
+        What is read, for messages: ``table outcomes``, ``topic landings``, ``view of landings``.
     unit
-        What lands: ``rows`` of a table, ``records`` of a topic.
+        What lands: ``rows`` of a table, ``records`` of a topic, ``facts`` of a view.
     folder
         The directory, which another declaration does not share.
     poll
@@ -56,6 +56,11 @@ class LandedSource:
     def is_facts(self) -> bool:
         """Whether it is of facts, which several models may share."""
         return self.key.startswith("facts.")
+
+    @property
+    def waits(self) -> str:
+        """What waits to be read."""
+        return self.unit
 
     def beside(self, suffix: str) -> Path:
         """Return a file beside the directory that belongs to it."""
@@ -157,15 +162,12 @@ def of_events(
     return replace(made, onward=Onward(to, model)) if to else made
 
 
-def of_facts(name: str, source: FactSource, features: Iterable[FactFeature], project: Path, state: Path) -> LandedTable:
-    """Return the table of the facts *name*, with the columns that the *features* of all models need."""
+def of_facts(name: str, source: FactSource, read: Iterable[str], project: Path, state: Path) -> LandedTable:
+    """Return the table of the facts *name*, with the columns that features of all models and views *read*."""
     if source.table is None:
         msg = f"the facts {name} are in no table"
         raise ProjectError(msg)
-    columns = {source.time, *filter(None, (source.id, source.known_time))}
-    for feature in features:
-        if feature.source == name:
-            columns |= {feature.column, *(column for _, column in feature.key)}
+    columns = {source.time, *filter(None, (source.id, source.known_time)), *read}
     return _table(f"facts {name}", f"facts.{name}.table", source.table, columns, (project, state))
 
 
@@ -189,7 +191,7 @@ def of_topic(name: str, declared: FactSource, source: Source, state: Path) -> La
     schema = Path(source.avro_schema) if source.avro_schema else None
     text = schema.read_text("utf-8", "replace") if schema and schema.is_file() else declared.avro_schema
     decisive = [declared.topic, declared.bootstrap, declared.format, text, declared.schema_registry]
-    folder = _folder(state, f"facts {name}", decisive)
+    folder = directory(state, f"facts {name}", decisive)
     return LandedTopic(name=f"facts {name}", key=f"facts.{name}", label=f"topic {declared.topic}", unit="records",
                        folder=folder, poll=declared.poll, source=source)  # fmt: skip
 
@@ -197,14 +199,14 @@ def of_topic(name: str, declared: FactSource, source: Source, state: Path) -> La
 def _table(name: str, key: str, table: Table, columns: Collection[str], places: tuple[Path, Path]) -> LandedTable:
     """Return a table with its directory."""
     project, state = places
-    folder = _folder(state, name, [table.model_dump(mode="json", exclude={"poll"}), sorted(columns)])
+    folder = directory(state, name, [table.model_dump(mode="json", exclude={"poll"}), sorted(columns)])
     return LandedTable(
         name=name, key=key, label=f"table {table.name}", unit="rows", folder=folder, poll=table.poll, table=table,
         columns=tuple(sorted(columns)), project=project, state=state,
     )  # fmt: skip
 
 
-def _folder(state: Path, name: str, decisive: list[Any]) -> Path:
-    """Return a directory whose name follows from all that decides what lands in it."""
+def directory(state: Path, name: str, decisive: list[Any]) -> Path:
+    """Return a directory under *state* for what is called *name*, which follows from all that decides what lands."""
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
     return state / "landed" / f"{name.replace(': ', '.').replace(' ', '.')}-{digest}"

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from alerts.config import Alerts
 from features.errors import NotFound, ProjectError
-from features.facts import declaration_checks
+from features.facts import declaration_checks, sql_view
 from features.facts.declaration import NO_FACTS, FactFeatures
 from features.schema import Events, EventSchema
 from features.transforms import declaration as transforms
@@ -34,7 +34,7 @@ _SQLITE = "sqlite:///"
 class Model:
     """One model of a project. The paths in *events* are absolute; *retrain* is None where Leeway only monitors.
 
-    Events and facts that *landed* has the directories of, in tables and topics, have those as their paths.
+    Events and facts that *landed* has the directories of, in tables, topics and views, have those as their paths.
     """
 
     name: str
@@ -93,6 +93,8 @@ class Project:
             file = ProjectFile.model_validate(document.data)
         except ValidationError as error:
             raise _refusal(path, problems + validation_errors.explain(error.errors(), document)) from None
+        if views := [document.problem(("facts", *at), message) for *at, message in sql_view.problems(file.facts)]:
+            raise _refusal(path, problems + views)
         models = {}
         for name, section in file.models.items():
             declared = (*declaration_checks.problems(section.features, file.facts),

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.errors import ProjectError
-from features.facts.declaration import FactFeature, FactFeatures, FactSource
+from features.facts.declaration import FactFeature, FactFeatures, FactFiles, FactSource
 from features.schema import Source
 from features.topic import TopicSettings
 from features.transforms import declaration as transforms
-from leeway.project import environment, landed
+from leeway.project import environment, landed, landed_view
 from leeway.project.file_schema import ModelSection, ProjectFile
 from leeway.project.landed import LandedSource
 
@@ -59,30 +59,48 @@ class Places:
         return Source(topic=f"leeway.{model}.labels", bootstrap=predictions.bootstrap)
 
     def facts(self, section: ModelSection) -> tuple[FactFeatures, tuple[LandedSource, ...]]:
-        """Return the features of a model that requests need not bring, and the tables and topics of their facts.
+        """Return the features of a model that requests need not bring, and the tables, topics and views of their facts.
 
-        All models that use the facts of a table or a topic share one directory.
+        All models that use the facts of a table, a topic or a view share one directory.
         """
         features = {name: one for name, one in section.features.items() if isinstance(one, FactFeature)}
         used = {one.source for one in features.values()}
         declared = {name: source for name, source in self.file.facts.items() if name in used}
-        lands = {name: found for name, source in declared.items() if (found := self._landed(name, source))}
-        sources = {
-            name: source.files(lands[name].folder if name in lands else self.folder / source.path)
-            for name, source in declared.items()
-        }
+        read = used | {source.sql.source for source in declared.values() if source.sql}
+        # What a view reads lands before the view.
+        of_all = sorted(self.file.facts.items(), key=lambda item: item[1].sql is not None)
+        lands = {name: found for name, source in of_all if name in read and (found := self._landed(name, source))}
+        sources = {name: self._files(name) for name in declared}
         made = {name: one for name, one in section.features.items() if isinstance(one, transforms.TransformFeature)}
         own = transforms.Transforms(features=made, kinds=section.kinds, folder=str(self.folder))
         made_of = FactFeatures(features=features, sources=sources, transforms=own if made else transforms.NO_TRANSFORMS)
         return made_of, tuple(lands.values())
 
     def _landed(self, name: str, source: FactSource) -> LandedSource | None:
-        """Return the table or topic that facts are in; None where they are in a directory."""
+        """Return the table, topic or view that facts are in; None where they are in a directory."""
         if source.topic is not None:
             own = {key: getattr(source, key) for key in source.model_fields_set & TopicSettings.model_fields.keys()}
             return landed.of_topic(name, source, self.absolute(Source(**own)), self.state)
-        if source.table is None:
-            return None
-        of_all = [one for model in self.file.models.values() for one in model.features.values()]
-        features = [one for one in of_all if isinstance(one, FactFeature)]
-        return landed.of_facts(name, source, features, self.folder, self.state)
+        if source.sql is not None:
+            of = self._files(source.sql.source)
+            place = self.file.facts[source.sql.source].path or Path(of.path).name
+            return landed_view.of_view(name, source, of, place, self.state)
+        if source.table is not None:
+            return landed.of_facts(name, source, self._columns_read(name), self.folder, self.state)
+        return None
+
+    def _files(self, name: str) -> FactFiles:
+        """Return the files in which facts are, or land."""
+        source = self.file.facts[name]
+        found = self._landed(name, source)
+        return source.files(found.folder if found else self.folder / source.path)
+
+    def _columns_read(self, name: str) -> set[str]:
+        """Return the columns of facts that features of all models, and views, read."""
+        columns = {column for other in self.file.facts.values() if other.sql and other.sql.source == name
+                   for column in other.sql.columns}  # fmt: skip
+        for model in self.file.models.values():
+            for one in model.features.values():
+                if isinstance(one, FactFeature) and one.source == name:
+                    columns |= {one.column, *(column for _, column in one.key)}
+        return columns

@@ -94,7 +94,7 @@ def test_a_wrong_feature_is_refused_with_place_and_fix(
 
 
 @pytest.mark.parametrize(("facts", "words"), [
-    ("facts: {landings: {tile: 5m}}", "2:9: facts.landings: facts are in a directory, a topic or a table"),
+    ("facts: {landings: {tile: 5m}}", "2:9: facts.landings: facts are in a directory, a topic, a table or a"),
     ("facts: {landings: {path: a, tile: 0s}}", "facts.landings.tile: a tile must be longer than nothing"),
     ("facts: {landings: {path: a, pth: b}}", "facts.landings.pth: unknown key; did you mean `path`?"),
     ("", "features.delay.from: there are no facts 'landings' under `facts`; the project has no `facts` section yet"),
@@ -102,3 +102,48 @@ def test_a_wrong_feature_is_refused_with_place_and_fix(
 def test_wrong_facts_are_refused_with_place_and_fix(tmp_path: Path, facts: str, words: str) -> None:
     """As the other sections are."""
     assert any(words in line for line in problems(tmp_path, GOOD, facts))
+
+
+SOURCE = "landings: {path: a, id: flight, time: landed}"
+VIEW = "late: {id: flight, time: landed, sql: {from: landings, columns: {delay: numeric}, query: SELECT 1}}"
+
+
+def test_a_view_lands_in_a_folder_of_its_own(tmp_path: Path) -> None:
+    """Which follows from the query and from where the facts are, not from how often is looked."""
+    feature = GOOD.replace("landings", "late")
+
+    def folder(view: str, source: str = SOURCE) -> str:
+        model = load(tmp_path, feature, f"facts: {{{source}, {view}}}")
+        (lands,) = model.landed
+        assert str(lands.folder) == model.facts.sources["late"].path
+        return lands.folder.name
+
+    first = folder(VIEW)
+    assert first.startswith("facts.late-")
+    assert first == folder(VIEW.replace("SELECT 1", "SELECT 1, poll: 1m"))
+    others = {folder(VIEW.replace("SELECT 1", "SELECT 2")), folder(VIEW, SOURCE.replace("path: a", "path: b")),
+              folder(VIEW.replace("delay: numeric", "delay: categorical"))}  # fmt: skip
+    assert 4 == len({first, *others})
+
+
+def test_what_a_view_reads_lands_before_it(tmp_path: Path) -> None:
+    """A topic of facts that no feature names is read as well."""
+    facts = f"facts: {{{VIEW}, landings: {{topic: t, id: flight, time: landed}}}}"
+    assert ["facts landings", "facts late"] == [
+        own.name for own in load(tmp_path, GOOD.replace("landings", "late"), facts).landed
+    ]
+
+
+@pytest.mark.parametrize(("source", "view", "words"), [
+    (SOURCE, VIEW.replace("from: landings", "from: landing"), "there are no facts 'landing' to make a view"),
+    (SOURCE, VIEW.replace("from: landings", "from: late"), "'late' is a view, too: write both into one"),
+    (SOURCE, VIEW.replace("id: flight, ", ""), "facts.late.sql: landings have an id, so a record may correct one"),
+    (SOURCE, VIEW.replace("delay: numeric", "landed: numeric"), "`landed` is there already, as an id or a time"),
+    (SOURCE, VIEW.replace("query: SELECT 1", "query: ' '"), "facts.late.sql.query: "),
+    (SOURCE, VIEW.replace("delay:", "'a b':"), "facts.late.sql.columns"),
+    (SOURCE, VIEW.replace("id: flight, ", "id: flight, path: b, "), "set one of `path`, `topic`, `table` and `sql`"),
+])  # fmt: skip
+def test_a_wrong_view_is_refused_with_place_and_fix(tmp_path: Path, source: str, view: str, words: str) -> None:
+    """Before Flink is asked about the query."""
+    lines = problems(tmp_path, GOOD.replace("from: landings", "from: late"), f"facts: {{{source}, {view}}}")
+    assert any(words in line for line in lines), lines

@@ -168,8 +168,8 @@ def test_the_directory_of_a_topic_follows_from_its_declaration(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("before", "after", "words"), [
-    ("topic: landings", "topic: landings\n    path: x", "set one of `path`, `topic` and `table`"),
-    ("    topic: landings\n", "", "set one of `path`, `topic` and `table`"),
+    ("topic: landings", "topic: landings\n    path: x", "set one of `path`, `topic`, `table` and `sql`"),
+    ("    topic: landings\n", "", "set one of `path`, `topic`, `table` and `sql`"),
     ("topic: landings", "path: x", "`poll` goes with `topic`"),
     ("poll: 5s", "csv: {delimiter: ;}", "`csv` goes with `path`"),
     ("poll: 5s", "format: avro", "set `avro_schema` or `schema_registry`"),

@@ -1,0 +1,1 @@
+"""Views: what their query makes of facts that it has not seen yet."""
