@@ -26,7 +26,7 @@ def then_looks(first: int, until: int) -> tuple[int, ...]:
     """Return the sizes of windows: a first one, then the looks of a trial until a number of slices.
 
     >>> then_looks(28, 38), then_looks(7, 15)
-    ((28, 3, 3, 4), (7, 2, 2, 2, 2))
+    ((28, 3, 3, 4), (7, 1, 1, 1, 1, 1, 1, 1, 1))
     """
     windows = [first]
     while sum(windows) + (size := look_slices(sum(windows))) <= until:

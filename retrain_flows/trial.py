@@ -27,8 +27,9 @@ from retrain_flows.training import retrain_data
 from retrain_flows.training.challengers import GatedCandidate
 from retrain_flows.training.trial_series import TrialSeries
 
-LOOK_SLICES = (2, 10)
-"""Fewest and most slices that a look after the first waits for. A look costs two models' predictions of their rows."""
+LOOK_SLICES = (1, 10)
+"""Fewest and most slices that a look after the first waits for. A look costs two models' predictions of their rows, and
+a day of waiting for one costs what the world's change costs a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def look(
     """
     start = series.looks[-1].until if series.looks else since
     slide = ws.schema.windows.slide
-    wanted = look_slices(sum(len(look.slices) for look in series.looks))
+    wanted = look_slices(sum(len(look.slices) for look in series.counting))
     if (as_of - ws.schema.label_delay - start) // slide < wanted:
         return None
     slices = compared(ws, pair, start, as_of)
@@ -103,10 +104,10 @@ def look(
 
 
 def look_slices(slices: int) -> int:
-    """Return how many new slices the next look waits for: an eighth of those looked at so far, within LOOK_SLICES.
+    """Return how many new slices the next look waits for: an eighth of those that count so far, within LOOK_SLICES.
 
     >>> [look_slices(slices) for slices in (0, 7, 28, 100)]
-    [5, 2, 3, 10]
+    [5, 1, 3, 10]
     """
     fewest, most = LOOK_SLICES
     return evidence.MIN_SLICES if slices == 0 else min(max(fewest, slices // 8), most)

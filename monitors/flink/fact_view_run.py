@@ -107,7 +107,8 @@ def _checked(tables: Any, view: ViewQuery) -> dict[str, str]:
         plan = str(result.explain()).partition("== Optimized Physical Plan ==")[2].partition("==")[0]
     except Exception as error:  # py4j raises bare exceptions
         msg = f"facts.{view.name}.sql.query is no query of Flink SQL that reads {view.table}: {_innermost(error)}"
-        raise errors.ProjectError(msg, hint=f"the table has {', '.join(view.columns)}") from error
+        hint = f"the table has {', '.join(view.columns)}; a name that is a word of SQL, like time, stands in backticks"
+        raise errors.ProjectError(msg, hint=hint) from error
     columns = {column.getName(): _sql_type(column) for column in result._j_table.getResolvedSchema().getColumns()}
     for problem, fix in _problems(view, plan, columns):
         msg = f"facts.{view.name}.sql.query {problem}"
