@@ -19,7 +19,11 @@ from leeway.check.environment import Check
 from leeway.check.sample import Sample
 from leeway.project.load import Model
 from leeway.project.validation_errors import count
+from monitors.sequential.exchangeability import MIN_SLICES
 
+SURE_ROWS = 500
+"""Rows of a window from which on the default least effect is told from chance in one window of ten bins; fewer are
+judged by the evidence of several slices alone."""
 _TOLERATED_LATE_SHARE = 0.01
 """Share of labels later than `label_delay` up to which there is no warning."""
 Times = npt.NDArray[np.int64]
@@ -69,12 +73,20 @@ def _rows(model: Model, what: str, times: Times) -> Iterator[Check]:
         yield Check(name, "warning", f"{have}: variation between slices cannot be estimated; take a longer period "
                                      "or a shorter windows.slide")  # fmt: skip
         return
+    if what == "baseline" and slices < MIN_SLICES:
+        have = (
+            f"{slices} slices of {format_span(windows.slide)} have events: a false-alarm guarantee needs {MIN_SLICES}"
+        )
+        yield Check(name, "warning", f"{have}; take a longer period, or have it renewed by the slices to come")
     spanned = max(times.max() - times.min(), to_ms(windows.slide))
     usual = len(times) * min(1.0, to_ms(windows.size) / spanned)
+    have = f"a window of {format_span(windows.size)} has about {count(round(usual), 'event')}"
     if usual < least:
-        have = f"a window of {format_span(windows.size)} has about {count(round(usual), 'event')}"
         yield Check(name, "warning", f"{have}: below {least} it is not judged (monitor.min_rows); "
                                      "set a longer windows.size")  # fmt: skip
+    elif usual < SURE_ROWS:
+        yield Check(name, "ok", f"{have}: with fewer than {SURE_ROWS}, small changes show over several slices only; "
+                                "a longer windows.size shows them in one window")  # fmt: skip
 
 
 def labels_match(model: Model, samples: Sequence[Sample], labels: Sample) -> Iterator[Check]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -82,7 +82,10 @@ def infer_columns(
     parts, because = roles.find_columns(table, wishes, labels)
     _require_roles(parts, table)
     truth = prediction_columns.label_sample(table, parts, labels)
-    features, left_out = _features(table, {parts[part] for part in parts if labels is None or part not in _LABELS})
+    outputs = list(roles.other_outputs(table.column_names, parts["prediction"])) if "prediction" in parts else []
+    features, left_out = _features(
+        table, {parts[part] for part in parts if labels is None or part not in _LABELS}, outputs
+    )
     task = wishes.task or prediction_columns.infer_task(
         table[parts["prediction"]] if "prediction" in parts else None, truth, wishes
     )
@@ -94,9 +97,13 @@ def infer_columns(
     return InferredColumns(parts, task, features, left_out, time_column, positive, because)
 
 
-def _features(table: pa.Table, taken: set[str]) -> tuple[dict[str, tuple[FeatureKind, str]], dict[str, str]]:
+def _features(
+    table: pa.Table, taken: set[str], outputs: Collection[str]
+) -> tuple[dict[str, tuple[FeatureKind, str]], dict[str, str]]:
+    """Return the features, and the reason why each other column is none; *outputs* are the model's, not its inputs."""
     rest = [name for name in table.column_names if name not in taken]
     left_out = {name: why for name in rest if (why := feature_columns.reason_to_leave_out(name, table[name]))}
+    left_out |= {name: "by its name another output of the model" for name in rest if name in outputs}
     features = {name: feature_columns.feature_kind(table[name]) for name in rest if name not in left_out}
     if not features:
         msg = "no column can be a feature"

@@ -15,6 +15,8 @@ HEAD_BYTES = 4 << 20
 DELIMITERS = (",", ";", "\t", "|")
 _SAMPLED_LINES = 200
 _COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+")
+_FOREIGN = re.compile(r"(?<=[A-Za-z])[\udc80-\udcff]+|[\udc80-\udcff]+(?=[A-Za-z])")
+"""Bytes that are not UTF-8 beside an ASCII letter."""
 _POINT = re.compile(r"[+-]?\d+\.\d+")
 
 
@@ -42,11 +44,25 @@ def _encoding(data: bytes, path: Path) -> str:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         msg = f"{path} is in UTF-16"
         raise DataError(msg, hint="save it as UTF-8: files are cut into lines, byte by byte")
-    wrong = data.decode("utf-8", "replace").count("\ufffd")
-    lines = data.count(b"\n") + 1
-    if wrong == 0 or wrong * 100 < lines:  # a few cells that are not UTF-8 cost their rows, not the encoding
-        return "utf-8"
+    decoded = data.decode("utf-8", "replace")
+    wrong, lines = decoded.count("\ufffd"), data.count(b"\n") + 1
+    if wrong == 0 or (wrong * 100 < lines and not _are_letters(data)):
+        return "utf-8"  # a few cells that are not UTF-8 cost their rows, not the encoding
     return "cp1252"
+
+
+def _are_letters(data: bytes) -> bool:
+    """Return whether a file without any character of UTF-8 beyond ASCII has letters of Western languages in words.
+
+    >>> _are_letters("Größe,Köln".encode("cp1252")), _are_letters("Größe,café".encode("cp1252") + "é".encode())
+    (True, False)
+    """
+    text = data.decode("utf-8", "surrogateescape")
+    foreign = [match[0] for match in _FOREIGN.finditer(text)]
+    if any(ord(c) > 0x7F and not 0xDC80 <= ord(c) <= 0xDCFF for c in text):
+        return False
+    letters = ("".join(foreign)).encode("utf-8", "surrogateescape").decode("cp1252", "replace")
+    return bool(foreign) and letters.isalpha()
 
 
 def _regularity(lines: list[str], delimiter: str) -> tuple[float, int]:

@@ -22,7 +22,7 @@ from features.conventions import CsvFormat
 from features.errors import DataError, NotEnoughData
 from features.files import csv_lines, csv_rows, file_chunks
 from features.values.typed_columns import NO_NUMBER
-from leeway.infer import csv_dialect
+from leeway.infer import csv_dialect, row_count
 from leeway.infer.csv_dialect import HEAD_BYTES
 
 ROWS = 10_000
@@ -34,11 +34,15 @@ MISSING = (*NO_NUMBER, *ODD_MISSING)
 
 @dataclass(frozen=True, eq=False)
 class LogSample:
-    """Rows of a log, oldest first. *missing* are the texts that mean a missing value in its numeric columns."""
+    """Rows of a log, oldest first. *missing* are the texts that mean a missing value in its numeric columns.
+
+    *log_rows* is about how many rows the log has, the sample's or more.
+    """
 
     table: pa.Table
     csv: CsvFormat = field(default_factory=CsvFormat)
     missing: tuple[str, ...] = ()
+    log_rows: int = 0
 
 
 def read_sample(files: Sequence[Path], limit: int = ROWS) -> LogSample:
@@ -60,7 +64,7 @@ def read_sample(files: Sequence[Path], limit: int = ROWS) -> LogSample:
         both = pa.concat_tables([first.table, last.table], promote_options="permissive")
     except pa.ArrowException:  # other columns or types at the end: `leeway check` will say which
         both = first.table
-    return LogSample(both, first.csv, missing)
+    return LogSample(both, first.csv, missing, max(row_count.estimate(files), both.num_rows))
 
 
 def rows(file: Path, limit: int, csv: CsvFormat | None = None) -> pa.Table:

@@ -40,21 +40,22 @@ class InferredPeriods:
         return (self.end - self.start) // self.windows.slide
 
 
-def periods(ms: npt.NDArray[np.int64]) -> InferredPeriods:
+def periods(ms: npt.NDArray[np.int64], rows: int) -> InferredPeriods:
     """Return windows and baseline period of a log.
 
     Parameters
     ----------
     ms
         Times (ms since the epoch) of its first and last rows.
+    rows
+        About how many rows it has in all.
 
     Notes
     -----
     The slide is a day if there are enough days with enough rows, else longer or shorter.
     """
     first, last = int(ms.min()), int(ms.max())
-    head = np.sort(ms[: max(2, len(ms) // 2)])
-    rate = len(head) / max(1, int(np.quantile(head, 0.99)) - first)  # rows per ms at the beginning of the log
+    rate = rows / max(1, last - first)  # rows per ms
     size, slide = _cut(last - first, rate)
     windows = Windows(size=size, slide=slide)
     step = to_ms(slide)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from scipy import stats
 
 from features.errors import DataError
 from features.schema import Task
@@ -17,6 +19,10 @@ from leeway.infer.roles import ColumnWishes
 
 MAX_CLASSES = 20
 """Distinct whole-number labels from half of this many on are quantities, not classes."""
+TELLING_AUC = 0.65
+"""AUC of the prediction for a column of two values from which on that may be the label."""
+MIN_OF_A_VALUE = 20
+"""Rows of each of two values below which that says nothing."""
 BINARY_LABELS = frozenset({"0", "1", "true", "false"})
 """Labels of a binary task that need no `events.positive`."""
 _POSITIVE_WORDS = (
@@ -28,7 +34,7 @@ _POSITIVE_WORDS = (
 
 @dataclass(frozen=True, eq=False)
 class LabelSample:
-    """Labels as canonical texts, each with the prediction of its row (*scores*) where both are in one log."""
+    """Labels as canonical texts, each with the prediction of its row (*scores*), as far as that is sampled."""
 
     labels: Sequence[str]
     scores: Sequence[float | None] = ()
@@ -47,9 +53,21 @@ def label_sample(table: pa.Table, parts: Mapping[str, str], labels: pa.Table | N
     column = parts.get("label")
     if column is None:
         return None
-    if labels is not None:
-        return _label_sample(labels[column], None)
-    return _label_sample(table[column], table[parts["prediction"]] if "prediction" in parts else None)
+    made = table[parts["prediction"]] if "prediction" in parts else None
+    if labels is None:
+        return _label_sample(table[column], made)
+    return _label_sample(
+        labels[column], None if made is None else _by_id(made, table[parts["id"]], labels[parts["id"]])
+    )
+
+
+def _by_id(made: pa.ChunkedArray, ids: pa.ChunkedArray, wanted: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the prediction of each of the *wanted* ids, null where it is not among *ids*."""
+    known = {
+        canonical(one): value for one, value in zip(ids.to_pylist(), made.to_pylist(), strict=True) if one is not None
+    }
+    found = [None if one is None else known.get(canonical(one)) for one in wanted.to_pylist()]
+    return pa.chunked_array([pa.array(found, made.type)])
 
 
 def _label_sample(column: pa.ChunkedArray, made: pa.ChunkedArray | None) -> LabelSample | None:
@@ -130,6 +148,39 @@ def positive_label(labels: LabelSample | None, wishes: ColumnWishes) -> str | No
     return next(
         (value for word in _POSITIVE_WORDS for value in labels.values if value.casefold() == word), labels.values[0]
     )
+
+
+def possible_labels(table: pa.Table, parts: Mapping[str, str], features: Iterable[str]) -> Iterator[str]:
+    """Yield a remark for each feature that may be the label: two values that go with the prediction, and no label.
+
+    Parameters
+    ----------
+    table
+        A sample of the log.
+    parts
+        Role to column.
+    features
+        The features.
+    """
+    if "label" in parts or "prediction" not in parts or not pa.types.is_floating(table[parts["prediction"]].type):
+        return
+    for name in features:
+        auc = _auc(table[name], table[parts["prediction"]])
+        if max(auc, 1 - auc) >= TELLING_AUC:
+            goes = f"`{name}` has two values and goes with the prediction (AUC {max(auc, 1 - auc):.2f})"
+            yield f"{goes}: if it is the label and no input, name it with --label {name}"
+
+
+def _auc(values: pa.ChunkedArray, made: pa.ChunkedArray) -> float:
+    """Return how surely the larger of two values has the larger prediction; .5 where there are not two values."""
+    there = pc.and_(values.is_valid(), made.is_valid())
+    texts = np.array([canonical(value) for value in values.filter(there).to_pylist()], object)
+    kinds, member = np.unique(texts, return_inverse=True)
+    n = np.bincount(member, minlength=2)
+    if len(kinds) != 2 or n.min() < MIN_OF_A_VALUE:
+        return 0.5
+    ranks = stats.rankdata(made.filter(there).to_numpy())
+    return float((ranks[member == 1].sum() - n[1] * (n[1] + 1) / 2) / (n[0] * n[1]))
 
 
 def _mean_score(labels: LabelSample, value: str) -> float | None:

@@ -21,14 +21,17 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "id": ("id", "event_id", "prediction_id", "request_id", "uuid", "guid", "key"),
     "time": ("time", "timestamp", "event_time", "ts", "datetime", "date", "created_at", "predicted_at", "zeit",
              "zeitpunkt", "zeitstempel", "datum"),
-    "prediction": ("prediction", "predicted", "pred", "score", "probability", "proba", "y_pred", "y_hat", "yhat",
-                   "y_score", "y_prob", "forecast", "vorhersage", "prognose"),
+    "prediction": ("prediction", "y_pred_proba", "predicted_probability", "predicted_proba", "prediction_probability",
+                   "pred_proba", "y_proba", "y_prob", "y_score", "predicted", "pred", "score", "probability", "proba",
+                   "y_pred", "y_hat", "yhat", "forecast", "vorhersage", "prognose"),
     "label": ("label", "target", "y_true", "actual", "outcome", "truth", "ground_truth", "y", "class", "ziel",
               "ergebnis", "result"),
     "label_time": ("label_time", "known_at", "label_timestamp", "labelled_at", "labeled_at", "settled_at",
                    "resolved_at", "outcome_time", "label_date"),
     "version": ("model_version", "version", "modelversion", "model_ver", "model_id"),
 }  # fmt: skip
+_SHARED = {("label_time", "time")}
+"""Roles of a column that another role may have as well: where labels are in the same rows, both times may be one."""
 _WORDS: Mapping[str, frozenset[str]] = {
     "id": frozenset({"id", "uuid", "guid", "nr", "no", "number", "key", "nummer"}),
     "time": frozenset({"time", "timestamp", "date", "datetime", "ts", "at"}),
@@ -36,6 +39,18 @@ _WORDS: Mapping[str, frozenset[str]] = {
     "label": frozenset({"label", "target", "actual", "truth"}),
 }
 """Words in a column's name that suggest a role, where no name is exactly one of `NAMES`."""
+_OUTPUTS = (
+    "y_pred",
+    "y_prob",
+    "y_hat",
+    "yhat",
+    "y_score",
+    "pred_proba",
+    "predicted_proba",
+    "predicted_class",
+    "proba_",
+)
+"""How the names of a model's outputs begin, beside that of its prediction."""
 MAX_VERSIONS = 50
 """Distinct values up to which a column can be the model version."""
 _MIN_SHARE = 0.9
@@ -75,7 +90,8 @@ def find_columns(
     columns, because = _wished(table, wishes, roles), dict[str, str]()
     shared = None if labels is None else labels.column_names
     for part in roles:
-        free = [name for name in table.column_names if name and name not in columns.values()]
+        taken = {column for role, column in columns.items() if (role, part) not in _SHARED}
+        free = [name for name in table.column_names if name and name not in taken]
         if part == "id" and shared is not None:
             free = [name for name in free if name in shared]
         if part not in columns and (best := next(_candidates(part, table, free), None)):
@@ -119,6 +135,18 @@ def _of_labels(labels: pa.Table, wishes: ColumnWishes, key: str) -> dict[str, st
             msg = f"no column of the label events looks like {what} among {', '.join(labels.column_names)}"
             raise DataError(msg, hint=f"--{part.replace('_', '-')} COLUMN names it")
     return columns
+
+
+def other_outputs(names: Iterable[str], prediction: str) -> Iterator[str]:
+    """Yield those *names* that a model's other outputs have: the class beside its probability, one for each class.
+
+    >>> list(other_outputs(["y_pred_proba_low", "y_pred", "score_raw", "age"], "score"))
+    ['y_pred_proba_low', 'y_pred', 'score_raw']
+    """
+    for name in names:
+        key = _key(name)
+        if key.startswith((*_OUTPUTS, f"{_key(prediction)}_")) or key in _OUTPUTS:
+            yield name
 
 
 def _candidates(part: str, table: pa.Table, free: list[str]) -> Iterator[tuple[str, str]]:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from features.conventions import Times
 from features.errors import DataError
 from features.window import from_ms
-from leeway.infer import feature_columns, log_files, log_sample, periods
+from leeway.infer import feature_columns, label_delays, log_files, log_sample, periods, prediction_columns
 from leeway.infer.columns import InferredColumns, infer_columns
 from leeway.infer.log_sample import LogSample
 from leeway.infer.periods import InferredPeriods
 from leeway.infer.roles import ColumnWishes
-from leeway.infer.time_columns import time_format
 
 _OUTLIER_SHARE = 0.01
 """Share of times that are ignored as outliers when periods are inferred."""
@@ -123,7 +121,7 @@ def draft(log: Log, wishes: ColumnWishes, project_folder: Path, now: datetime, *
     low, high = (
         int(value) for value in np.quantile(ms, (_OUTLIER_SHARE / 10, 1 - _OUTLIER_SHARE / 10), method="nearest")
     )
-    cut = periods.periods(ms[(ms >= low) & (ms <= high)])
+    cut = periods.periods(ms[(ms >= low) & (ms <= high)], log.sample.log_rows)
     return Draft(
         inferred=inferred,
         events=events,
@@ -131,10 +129,15 @@ def draft(log: Log, wishes: ColumnWishes, project_folder: Path, now: datetime, *
         sample=log.sample,
         labels_sample=log.labels_sample or log.sample,
         periods=cut,
-        label_delay=periods.label_delay(_label_delays(log, inferred), cut.windows.slide),
+        label_delay=periods.label_delay(label_delays.observed(log.events, log.labels, inferred), cut.windows.slide),
         times=times,
-        remarks=log.remarks,
+        remarks=(*log.remarks, *_label_remarks(log, inferred)),
     )
+
+
+def _label_remarks(log: Log, inferred: InferredColumns) -> Iterator[str]:
+    table = feature_columns.plain_columns(log.sample.table)
+    yield from prediction_columns.possible_labels(table, inferred.columns, inferred.features)
 
 
 def _in_all_files(inferred: InferredColumns, log: Path, project_folder: Path) -> tuple[InferredColumns, Path]:
@@ -172,25 +175,3 @@ def _times(inferred: InferredColumns, now: datetime) -> dict[str, str]:
             f"{from_ms(int(np.quantile(time_format.ms, 1 - _OUTLIER_SHARE))) + timedelta(days=366):%Y}-12-31"
         )
     return {key: value for key, value in out.items() if value}
-
-
-def _label_delays(log: Log, inferred: InferredColumns) -> npt.NDArray[np.int64]:
-    """Return the delays (ms) of the sampled labels after their predictions."""
-    if "label_time" not in inferred.columns:
-        return np.zeros(0, np.int64)
-    own, known = (
-        feature_columns.plain_columns(log.sample.table),
-        feature_columns.plain_columns((log.labels_sample or log.sample).table),
-    )
-    names = inferred.columns
-    made_at, known_at = _dated(own, names["id"], names["time"]), _dated(known, names["id"], names["label_time"])
-    both = [at - made_at[key] for key, at in known_at.items() if key in made_at]
-    return np.array([gap for gap in both if gap >= 0], np.int64)
-
-
-def _dated(table: pa.Table, key: str, time: str) -> dict[str, int]:
-    there = table.filter(table[time].is_valid())
-    read = time_format(there[time])
-    if read is None or len(read.ms) != there.num_rows:
-        return {}
-    return dict(zip(map(str, there[key].to_pylist()), read.ms.tolist(), strict=True))

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from features.errors import ProjectError
-from features.schema import Columns, FeatureKind
+from features.schema import Columns, FeatureKind, Task
 from features.window import UTC, format_span
 from leeway.infer import periods
 from leeway.infer.roles import ColumnWishes
@@ -61,17 +61,24 @@ def check_names(path: Path, model: str | None, *, force: bool) -> None:
 
 
 def write_draft(path: Path, made: Draft, model: str | None = None) -> Project:
-    """Write the project file at *path* and, where the user has none, the module of its trainer; return it loaded."""
+    """Write the project file at *path* and, where the user has none, the module of its trainer; return it loaded.
+
+    A trainer that was written for another task, and not edited since, is replaced.
+    """
     path = path.resolve()
     name = _name(path.parent.name)
     module = _module(path.parent) if made.labels else None
     text = "".join(_lines(made, path.parent, name, model or name, module))
     path.write_text(text, encoding="utf-8")
     project = Project.load(path)
-    if module and not (file := path.parent / f"{module}.py").exists():
-        categories = [column for column, (kind, _) in made.inferred.features.items() if kind is FeatureKind.CATEGORICAL]
-        file.write_text(trainer(made.inferred.task, categories), encoding="utf-8")
+    if module and _is_ours(file := path.parent / f"{module}.py"):
+        file.write_text(trainer(made.inferred.task), encoding="utf-8")
     return project
+
+
+def _is_ours(file: Path) -> bool:
+    """Return whether there is no such file, or nobody has edited it since it was written here."""
+    return not file.exists() or file.read_text(encoding="utf-8", errors="replace") in map(trainer, Task)
 
 
 def _module(folder: Path) -> str:

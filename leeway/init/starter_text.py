@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from features.schema import Task
 
@@ -49,37 +48,30 @@ RETRAIN = """\
 TRAINER = '''\
 """The trainer that leeway.yaml names under `retrain`. Edit it for your model."""
 
-from sklearn.compose import make_column_transformer
+from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import {model}
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
-CATEGORIES = {categories}
-
-
 def static():
     """Return an unfitted model. It is fitted on a DataFrame of features: numbers, NaN if missing, and text or None."""
-    numbered = make_column_transformer(
-        (OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2), CATEGORIES),
-        remainder="passthrough",
-    )
+    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2)
+    categories = make_column_selector(dtype_exclude="number")
+    numbered = make_column_transformer((encoder, categories), remainder="passthrough")
     return make_pipeline(numbered, {model}(max_iter=50, random_state=0))
 '''
 TRUST = (
+    "sklearn.compose._column_transformer.make_column_selector",
     "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 )
 """Types in the starter trainer's models that skops does not trust by default."""
 
 
-def trainer(task: Task, categories: Sequence[str]) -> str:
-    """Return a module whose `static` makes a model for *task*, with these columns as categories."""
+def trainer(task: Task) -> str:
+    """Return a module whose `static` makes a model for *task*, of whatever features there are."""
     model = "HistGradientBoostingRegressor" if task is Task.REGRESSION else "HistGradientBoostingClassifier"
-    return TRAINER.format(model=model, categories=_listed(categories))
-
-
-def _listed(names: Sequence[str]) -> str:
-    return "[]" if not names else "[\n" + "".join(f"    {name!r},\n" for name in names) + "]"
+    return TRAINER.format(model=model)
 
 
 def yaml_text(text: str) -> str:

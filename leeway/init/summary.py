@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from features.window import format_span
 from leeway.check.environment import Check
 from leeway.infer import periods, roles
 from leeway.init.draft import Draft
@@ -16,13 +17,18 @@ from leeway.init.starter_file import predictions_folder
 from leeway.project.validation_errors import count
 from leeway.terminal import show
 
+MAX_NAMES = 30
+"""Names of features that are listed."""
+
 
 def print_summary(path: Path, made: Draft, errors: Sequence[Check]) -> None:
     """Print what was written at *path*, each inferred value with the option that changes it, and the next commands."""
     inferred = made.inferred
     kinds = Counter(kind.value for kind, _ in inferred.features.values())
     features = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
-    show.note(show.text(f"Wrote {path}: a {inferred.task.value} model with {features} features."))
+    show.note(
+        show.text(f"Wrote {path}: a {inferred.task.value} model with {features} features: {_names(inferred.features)}.")
+    )
     show.table("", ("setting", "value", "change with"), _chosen(made))
     for remark in made.remarks:
         show.note(show.text(remark))
@@ -38,6 +44,13 @@ def print_summary(path: Path, made: Draft, errors: Sequence[Check]) -> None:
         show.note(f"  [bold]{show.text(command)}[/]  {show.text(why)}")
 
 
+def _names(features: Collection[str]) -> str:
+    """Return the names of the features; of many the first."""
+    more = len(features) - MAX_NAMES
+    listed = ", ".join(list(features)[:MAX_NAMES])
+    return f"{listed} and {more} more" if more > 0 else listed
+
+
 def _chosen(made: Draft) -> Iterator[tuple[str, str, str]]:
     """Yield each choice that was made, its value, and how to choose otherwise."""
     inferred = made.inferred
@@ -49,6 +62,10 @@ def _chosen(made: Draft) -> Iterator[tuple[str, str, str]]:
         yield "positive label", inferred.positive, "--positive VALUE"
     for what, chosen in _formats(made).items():
         yield what, chosen, "edit the file"
+    if made.labels:
+        yield "label delay", format_span(made.label_delay), "edit the file"
+    windows = made.periods.windows
+    yield "windows", f"{format_span(windows.size)}, every {format_span(windows.slide)}", "edit the file"
     yield "baseline", " to ".join(periods.dates((made.periods.start, made.periods.end))), "edit the file"
 
 
