@@ -58,6 +58,8 @@ class FalseAlarms(BaseModel):
     @classmethod
     def _parse(cls, value: Any) -> Any:
         """Read the text form, `1 per 90 days`; anything else is left to validation."""
+        if isinstance(value, int | float):
+            return _refuse(value)
         if not isinstance(value, str):
             return value
         match = RATE_PATTERN.fullmatch(value.strip().lower())
@@ -93,7 +95,7 @@ def _span(times: str | None, unit: str) -> timedelta:
     return int(times or 1) * parse_span(word) if word else parse_span(f"{times or ''}{unit}")
 
 
-def _refuse(value: str) -> NoReturn:
+def _refuse(value: str | float) -> NoReturn:
     msg = f"{value!r} is not a rate of false alarms; write it like `1 per 90 days` or `2 per year`"
     raise ValueError(msg)
 

@@ -112,7 +112,8 @@ def _lacking_columns(model: Model, stream: Stream, origin: EventSource) -> Itera
 def _columns(model: Model, stream: Stream) -> list[str]:
     c = model.schema.columns
     if stream == "history":
-        return [c.id, c.time, *model.schema.features]
+        computed = {*model.facts.features, *model.facts.transforms.features}
+        return [c.id, c.time, *(name for name in model.schema.features if name not in computed)]
     return [column for column, _ in decode.event_columns(model.schema, stream).values()]
 
 

@@ -119,7 +119,7 @@ def _state(incident: Incident) -> str:
 def decision_text(incident: Incident, decision: Decision | None) -> str:
     """Return the action and reasons of a decision, or why there is none yet."""
     if decision is None:
-        return f"none yet: {incident.pending or 'waiting for the next decision run'}"
+        return f"none yet: {incident.pending or 'waiting for `leeway react`, or `flows serve`'}"
     revision = f" (revision {decision.revision})" if decision.revision > 1 else ""
     return f"{decision.action.text}{revision}: {'; '.join(decision.because)}"
 

@@ -22,6 +22,7 @@ from leeway.project.validation_errors import count
 from leeway.streaming import consume_output, job_settings, reconnect
 from leeway.terminal import show
 from monitors.finding import Stage
+from monitors.sequential.exchangeability import MIN_SLICES
 
 
 def register(app: typer.Typer) -> None:
@@ -61,6 +62,11 @@ def baseline(
         f"{len(made.slices(Stage.INPUTS))} slices, {len(made.bins)} variables, digest {show.text(made.digest[:12])}. "
         "[bold]leeway monitor[/] compares windows with it."
     )
+    if len(made.slices(Stage.INPUTS)) < MIN_SLICES:
+        show.note(
+            f"Fewer than {MIN_SLICES:d} slices carry no false-alarm guarantee: "
+            "[bold]leeway status[/] says when the baseline can be renewed."
+        )
 
 
 def _period(model: Model, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:

@@ -198,6 +198,7 @@ def audit(
         return
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
+        retrain_data.champion_of(opened.registry, chosen.name)  # without one there is nothing to audit
         with show.working(f"Auditing {show.text(chosen.name)}: recounting its windows"):
             result = run_once.audit(opened, chosen, _event_time(start), _event_time(end))
         if as_json:

@@ -168,7 +168,7 @@ def _next_step(row: dict[str, Any]) -> str:
     if not row["inputs"]:
         return "no window has been judged yet; [bold]leeway monitor[/] judges the events"
     if row["undecided"]:
-        return "an incident has no decision yet; [bold]leeway incidents[/] shows it"
+        return "an incident has no decision yet; [bold]leeway react[/] decides, and so does [bold]leeway flows serve[/]"
     return ""
 
 

@@ -87,6 +87,7 @@ def next_commands(made: Draft, home: Path) -> Iterator[tuple[str, str]]:
     else:
         yield "leeway baseline", "freeze the baseline"
     yield "leeway monitor --once", "judge the existing events"
+    yield "leeway react", "decide on incidents; leeway flows serve does so as they come"
     yield "leeway status", "show the results; see also incidents, why 1, dashboard"
 
 

@@ -9,6 +9,7 @@ without that variable, and the statement ends with a ``NullPointerException: met
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import Any
 
@@ -31,10 +32,16 @@ class _OwnConnections(threading.local):
         return len(self._free)
 
 
+def _is_no_interrupt(record: logging.LogRecord) -> bool:
+    """Return whether a log record is another one than py4j's traceback of a Ctrl-C, which the command answers."""
+    return not str(record.msg).startswith("KeyboardInterrupt while sending command")
+
+
 def separate_threads() -> None:
     """Give each thread of this process connections to Java of its own; starts Java where it is not running yet."""
     from pyflink.java_gateway import get_gateway
 
+    logging.getLogger().addFilter(_is_no_interrupt)
     client = get_gateway()._gateway_client
     shared = client.deque
     if isinstance(shared, _OwnConnections):

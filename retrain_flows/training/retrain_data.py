@@ -189,7 +189,7 @@ def champion_of(reg: Registry, model: str) -> Champion:
     """
     champion = queries.champion(reg, model)
     if champion is None:
-        msg = f"{model} has no champion to retrain"
+        msg = f"{model} has no champion"
         raise errors.NotFound(msg, hint="`leeway retrain --first` trains one; `leeway baseline` registers one you have")
     return champion
 

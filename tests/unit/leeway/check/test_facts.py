@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from features.window import UTC
-from leeway.check import facts
+from leeway.check import events, facts
 from leeway.project.load import Project
 from tests.support import fact_worlds
 from tests.unit.leeway.commands.test_features_diff import PROJECT
@@ -50,3 +50,13 @@ def test_a_misspelled_column_is_named(tmp_path: Path, before: str, after: str, w
     ((result, message), *_) = found(tmp_path, PROJECT.replace(before, after))
 
     assert ("warning", True) == (result, words in message), message
+
+
+def test_a_history_need_not_have_what_is_computed(tmp_path: Path) -> None:
+    """Features of facts are computed for its rows; one that comes with requests it must have."""
+    fact_worlds.write(tmp_path / "landings", fact_worlds.records(30, 0), 2)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "log.csv").write_text("id,time,carrier\na,2024-01-01T00:10:00Z,UA\n")
+    (tmp_path / "leeway.yaml").write_text(PROJECT.replace("version: v1", "version: v1, history: {path: old}"))
+    told = [check.message for check in events.events(Project.load(tmp_path).model()) if check.name == "late: history"]
+    assert ["no column `origin` in log.csv; its columns are id, time, carrier"] == told

@@ -233,8 +233,8 @@ def test_a_column_twice_that_nobody_wants(bench: Bench, suffix: str) -> None:
 def test_a_baseline_that_leaves_nothing(bench: Bench) -> None:
     """A period up to the newest event and beyond leaves no window to judge, which is told; one within it does."""
     bench.project(PROJECT + "    baseline: {start: 2024-01-01, end: 2024-02-01}\n")
-    few = "warning late: baseline: 2 slices of 1d have events: a false-alarm guarantee needs 20; take a longer period, or "
-    few += "have it renewed by the slices to come"
+    few = "warning late: baseline: 2 slices of 1d have events: a false-alarm guarantee needs 20; take a longer period, "
+    few += "or have it renewed by the slices to come"
     assert [
         few,
         "warning late: baseline: no prediction after 2024-02-01, where the baseline ends: nothing is monitored until "

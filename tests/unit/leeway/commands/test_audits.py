@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from features.errors import DataError, LeewayError, ProjectError, RegistryError
+from features.errors import DataError, LeewayError, NotFound, ProjectError, RegistryError
 from leeway import context
 from registry import operations, outbox
 from tests.support.command_line import SMALL_PROJECT, invoke
@@ -152,3 +152,11 @@ def test_a_key_that_cannot_be_read_is_no_reason_to_stop(folder: Path, caplog: py
     assert "goes on unsigned" in caplog.text
     with pytest.raises(RegistryError, match="has 5 bytes"):
         audit(folder, "verify")
+
+
+def test_there_is_nothing_to_audit_before_the_first_version(tmp_path: Path) -> None:
+    """Which is said, with the commands that make one, and not found out by the database."""
+    (tmp_path / "leeway.yaml").write_text(SMALL_PROJECT)
+    told = audit(tmp_path, code=None)
+    assert isinstance(told.exception, NotFound)
+    assert "late has no champion" in str(told.exception)

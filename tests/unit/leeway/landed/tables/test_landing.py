@@ -70,7 +70,8 @@ def test_features_of_facts_in_a_table_are_those_of_files(sqlite: TableWorld) -> 
     fact_worlds.write(sqlite.folder / "files", records, 7)
     own = declared.sources["landings"].model_dump(exclude={"path", "csv"})
     source = FactSource(**own, table=sqlite.declared().table)
-    table = landed.of_facts("landings", source, declared.features.values(), sqlite.folder, sqlite.folder)
+    read = {column for one in declared.features.values() for column in (one.column, *(of for _, of in one.key))}
+    table = landed.of_facts("landings", source, read, sqlite.folder, sqlite.folder)
     sqlite.column_types = dict.fromkeys(table.columns, "")
     sqlite.create()
     sqlite.insert_rows([{column: record[column] for column in table.columns} for record in records])
