@@ -13,13 +13,9 @@ from datetime import datetime
 from features import errors
 from registry import operations, queries
 from registry.connection import Registry
-from registry.records import APPROVAL, Champion, Promotion, RetrainRun, RunState
+from registry.records import APPROVAL, OTHER_CHAMPION, SUPERSEDED, Champion, Promotion, RetrainRun, RunState
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.training import trial_series
-
-SUPERSEDED = "superseded: "
-"""How the reason of a run begins that was ended by another retrain or promotion."""
-OTHER_CHAMPION = f"{SUPERSEDED}another version became champion"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from registry.audit_log import chain
 from registry.connection import Registry
 from registry.records import (
     APPROVAL,
+    SUPERSEDED,
     Action,
     Champion,
     CheckResult,
@@ -31,7 +32,7 @@ from registry.records import (
     VersionState,
 )
 from retrain_flows import approval, trial
-from retrain_flows.approval import SUPERSEDED, Passed
+from retrain_flows.approval import Passed
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.outcome import Outcome, attempt
 from retrain_flows.training import retrain_data, run_cause, trial_series
@@ -63,6 +64,8 @@ def follow_up(ws: Workspace, *, as_of: datetime, now: datetime) -> list[Outcome]
 
 def _follow_trial(ws: Workspace, run: RetrainRun, as_of: datetime, now: datetime) -> Outcome | None:
     """Look at a held run; promote or reject its candidate if that is decided, and return what was done."""
+    if queries.run(ws.registry, run.id).state.is_final:  # a promotion of this round has ended it
+        return None
     if superseded := approval.end_outdated(ws.registry, run, now=now):
         return Outcome(f"run {run.id}", superseded)
     if run.awaits_approval:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from registry import queries
-from registry.records import RetrainRun, RunState
-from retrain_flows import approval
+from registry.records import SUPERSEDED, RetrainRun, RunState
 from retrain_flows.data.workspace import Workspace
 
 
@@ -22,7 +21,7 @@ def last_retrain(ws: Workspace) -> tuple[datetime | None, datetime | None]:
 
 
 def _is_refused(run: RetrainRun) -> bool:
-    return run.state is RunState.REJECTED and not run.reason.startswith(approval.SUPERSEDED)
+    return run.state is RunState.REJECTED and not run.reason.startswith(SUPERSEDED)
 
 
 def last_training(ws: Workspace) -> datetime | None:

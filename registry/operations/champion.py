@@ -13,6 +13,7 @@ from registry import baseline_plan, lookups, outbox
 from registry.audit_log import chain
 from registry.connection import Registry
 from registry.database import mapping, tables
+from registry.operations.held_runs import end_held
 from registry.operations.incidents import close
 from registry.operations.runs import end_run, require_passed, require_running
 from registry.operations.versions import set_state
@@ -60,8 +61,8 @@ def promote(  # noqa: PLR0913 - all that is on record about a promotion
 ) -> Promotion:
     """Make a version the champion, if the champion is still the one that the caller has seen.
 
-    All of it is written, or nothing: the champion, both versions' states, the run (promoted), the old version's open
-    incidents (resolved), the promotion, its line in the audit log and its message.
+    All of it is written, or nothing: the champion, both versions' states, the run (promoted), held runs (superseded),
+    the old version's open incidents (resolved), the promotion, its line in the audit log and its message.
 
     Parameters
     ----------
@@ -153,6 +154,7 @@ def _move(reg: Registry, c: sa.Connection, step: _PointerMove, to: str) -> Promo
     _set_pointer(c, step, to)
     if step.run_id is not None:
         step = _end_run(c, step, step.run_id, to)
+    end_held(c, step.model, to, actor=step.actor, now=step.now)
     if old is not None:
         _resolve_all(c, step, old.version, to)
     return _record(c, step, old, to)

@@ -123,7 +123,7 @@ def hold_run(
         outbox.add_message(c, entry, {"run": held.model_dump(mode="json")})
         for earlier, why in supersedes.items():
             if not (other := lookups.run(c, earlier)).state.is_final:
-                _finish(c, other, RunState.REJECTED, why, chain.SYSTEM, now)
+                finish(c, other, RunState.REJECTED, why, chain.SYSTEM, now)
         return held
 
 
@@ -162,10 +162,10 @@ def finish_run(
         The run has ended.
     """
     with reg.write() as c:
-        return _finish(c, require_running(c, run_id), state, reason, actor, now)
+        return finish(c, require_running(c, run_id), state, reason, actor, now)
 
 
-def _finish(c: sa.Connection, run: RetrainRun, state: RunState, reason: str, actor: str, now: datetime) -> RetrainRun:
+def finish(c: sa.Connection, run: RetrainRun, state: RunState, reason: str, actor: str, now: datetime) -> RetrainRun:
     """End a run that promotes nothing in the caller's transaction, with its audit line and message."""
     end_run(c, run, state=state, reason=reason, now=now)
     done = lookups.run(c, run.id)

@@ -31,6 +31,9 @@ class RunState(str, Enum):
 
 APPROVAL = "passed the gate; waits for approval"
 """How the reason of a held run begins whose candidate is promoted once somebody approves it."""
+SUPERSEDED = "superseded: "
+"""How the reason of a run begins that was ended by another retrain or promotion."""
+OTHER_CHAMPION = f"{SUPERSEDED}another version became champion"
 
 
 class RetrainRun(Record):

@@ -113,7 +113,7 @@ class Follower:
     def _wanted(self) -> Wanted:
         champion = queries.champion(self._registry, self.schema.model)
         runs = queries.unfinished(self._registry, self.schema.model, RunState.HELD) if self._shadow else []
-        trials = tuple(run.challenger for run in runs if run.challenger)
+        trials = tuple(dict.fromkeys(run.challenger for run in runs if run.challenger))
         return Wanted(champion.version if champion else None, trials)
 
     async def _champion(self, version: str | None) -> None:
@@ -123,13 +123,16 @@ class Follower:
         loaded = await self._loaded(version)
         if loaded is None:
             return
-        self.lineup = Lineup(loaded, current, self.lineup.trials)  # requests under way end with the old one
+        trials = tuple(each for each in self.lineup.trials if each is not loaded)  # what serves is on trial no more
+        self.lineup = Lineup(loaded, current, trials)  # requests under way end with the old one
         self.status.swaps += current is not None
         before = f" in place of {current.version}" if current else ""
         _LOG.info("%s %s answers now%s, by %s", self.schema.model, version, before, loaded.batcher.proved.name)
 
-    async def _trials(self, versions: Sequence[str]) -> None:
-        if [each.version for each in self.lineup.trials] == list(versions):
+    async def _trials(self, wanted: Sequence[str]) -> None:
+        champion = self.lineup.champion  # what answers is not on trial, whatever runs are held
+        versions = [version for version in wanted if champion is None or version != champion.version]
+        if [each.version for each in self.lineup.trials] == versions:
             return
         trials = [await self._loaded(version) for version in versions]
         self.lineup = replace(self.lineup, trials=tuple(each for each in trials if each is not None))

@@ -39,7 +39,7 @@ class Lineup:
     previous
         The champion before, for callers that still name it.
     trials
-        Versions held on trial, which answer in shadow.
+        Versions held on trial, which answer in shadow; never the champion.
     """
 
     champion: Loaded | None = None
@@ -48,9 +48,9 @@ class Lineup:
 
     @property
     def versions(self) -> Sequence[Loaded]:
-        """The versions that a request may name, the champion first."""
+        """The versions that a request may name, the champion first, each once."""
         loaded = (self.champion, self.previous, *self.trials)
-        return [each for each in loaded if each is not None]
+        return list(dict.fromkeys(each for each in loaded if each is not None))
 
     def named(self, model: str, version: str | None) -> Loaded:
         """Return the version of this name, the champion without one.

@@ -6,7 +6,16 @@ import pytest
 
 from features.errors import IllegalMove
 from registry import operations, outbox, queries
-from registry.records import APPROVAL, Action, CheckResult, IncidentState, RetrainRun, RunState, VersionState
+from registry.records import (
+    APPROVAL,
+    OTHER_CHAMPION,
+    Action,
+    CheckResult,
+    IncidentState,
+    RetrainRun,
+    RunState,
+    VersionState,
+)
 from retrain_flows import approval, follow_up, reconcile, retrain
 from retrain_flows.config import Gate
 from retrain_flows.data.workspace import Workspace
@@ -134,7 +143,7 @@ def test_a_later_retrain_that_does_not_pass_leaves_it_on_offer(make: Make) -> No
 
 
 def test_another_champion_ends_it(asking: Workspace) -> None:
-    """It was not compared with that one: it cannot be approved, and the next follow-up says why."""
+    """It was not compared with that one: its run ends with the promotion, and it cannot be approved."""
     run = retrained(asking)
     version = queries.version(asking.registry, "m", "v1")
     operations.add_version(asking.registry, version.model_copy(
@@ -145,10 +154,9 @@ def test_another_champion_ends_it(asking: Workspace) -> None:
     operations.store_baseline(asking.registry, baseline.model_copy(update={"version": "hand"}), now=world.NOW)
     operations.promote(asking.registry, model="m", version="hand", expected_generation=1, effective_at=world.AS_OF,
                        actor="bob", reason="x", now=world.NOW)  # fmt: skip
+    assert OTHER_CHAMPION == queries.run(asking.registry, run.id).reason
     with pytest.raises(IllegalMove, match="cannot be approved any more: superseded: another version"):
         approve(asking, run)
-    outcomes = follow_up.follow_up(asking, as_of=world.AS_OF, now=world.NOW)
-    assert (f"run {run.id}", approval.OTHER_CHAMPION) == (outcomes[0].subject, outcomes[0].result)
     assert [] == approval.awaiting(asking.registry, "m")
 
 

@@ -13,8 +13,18 @@ from features.errors import ArtifactError
 from registry import operations, queries
 from registry.audit_log import chain
 from registry.files import artifacts
-from registry.records import Action, CheckResult, ComparisonKind, IncidentState, RetrainRun, RunState, VersionState
-from retrain_flows import approval, follow_up, promote, retrain, trial
+from registry.records import (
+    OTHER_CHAMPION,
+    SUPERSEDED,
+    Action,
+    CheckResult,
+    ComparisonKind,
+    IncidentState,
+    RetrainRun,
+    RunState,
+    VersionState,
+)
+from retrain_flows import follow_up, promote, retrain, trial
 from retrain_flows.config import Watch
 from retrain_flows.data.event_log import StoredEvents
 from retrain_flows.data.workspace import Workspace
@@ -137,7 +147,7 @@ def test_a_new_retrain_takes_the_place_of_a_trial(ws: Workspace) -> None:
                                           because=["x"], actor="ann", now=world.NOW)  # fmt: skip
     second = retrain.run(ws, RetrainRequest(decision, world.AS_OF, world.NOW))
     ended = queries.run(ws.registry, first.id)
-    assert (RunState.REJECTED, True) == (ended.state, ended.reason.startswith(approval.SUPERSEDED))
+    assert (RunState.REJECTED, True) == (ended.state, ended.reason.startswith(SUPERSEDED))
     assert VersionState.REJECTED is queries.version(ws.registry, "m", "v2").state
     assert (RunState.PROMOTED, "v3") == (second.state, second.challenger)
 
@@ -149,9 +159,9 @@ def test_a_trial_ends_with_another_champion(make: Make) -> None:
                                           because=["x"], actor="ann", now=world.NOW)  # fmt: skip
     run = retrain.run(ws, RetrainRequest(decision, world.AS_OF, world.NOW))
     by_hand(ws, artifact=False)
-    (outcome,) = follow(ws)
-    assert (RunState.HELD, RunState.REJECTED) == (run.state, queries.run(ws.registry, run.id).state)
-    assert outcome.result.startswith(approval.SUPERSEDED)
+    ended = queries.run(ws.registry, run.id)
+    assert (RunState.HELD, RunState.REJECTED, OTHER_CHAMPION) == (run.state, ended.state, ended.reason)
+    assert [] == follow(ws)
 
 
 def test_a_trial_that_was_decided_before_a_kill_is_ended_afterwards(

@@ -20,7 +20,7 @@ from monitors.finding import Signal, Verdict
 from registry import operations, queries
 from registry.connection import Registry
 from registry.incidents import ingest
-from registry.records import Check, CheckResult, Comparison, RetrainRun, RunState
+from registry.records import OTHER_CHAMPION, SUPERSEDED, Check, CheckResult, Comparison, RetrainRun, RunState
 from retrain_flows import approval, follow_up, reconcile, trial
 from retrain_flows.approval import Passed
 from retrain_flows.retrain import RetrainRequest
@@ -132,10 +132,10 @@ class Loop(RuleBasedStateMachine):
         assert promoted == self._promoted()
         for run in waiting:
             after = queries.run(self.reg, run.id)
-            assert after.awaits_approval or after.reason.startswith(approval.SUPERSEDED)
+            assert after.awaits_approval or after.reason.startswith(SUPERSEDED)
             if not after.awaits_approval:
                 newer = [r for r in approval.awaiting(self.reg, self.model) if r.id > run.id]
-                assert newer or after.reason == approval.OTHER_CHAMPION
+                assert newer or after.reason == OTHER_CHAMPION
 
     def _execute(self, ws: Any, request: RetrainRequest) -> RetrainRun:
         """Take up or begin the run of a decision, and end it as drawn."""

@@ -119,6 +119,35 @@ def test_a_held_candidate_is_promoted_by_its_newest_look(reg: Registry, result: 
         make.promote(reg, "v2", 1, run_id=run.id)
 
 
+@pytest.mark.parametrize("promoted", ["v2", "v3"])
+def test_another_champion_ends_held_runs(reg: Registry, promoted: str) -> None:
+    """In the promotion's own transaction, also the run of the very version that somebody promotes by hand."""
+    make.champion(reg)
+    for name in ("v2", "v3"):
+        make.ready(reg, name)
+    run = make.run(reg, make.check(CheckResult.HOLD))
+    operations.hold_run(reg, run.id, challenger="v2", reason="few labels", now=make.NOW)
+    make.promote(reg, promoted, 1)
+    done = queries.run(reg, run.id)
+    why = "v2 became champion before its run had ended" if promoted == "v2" else "another version became champion"
+    assert (RunState.REJECTED, f"superseded: {why}", make.NOW) == (done.state, done.reason, done.finished_at)
+    states = {v.version: v.state.value for v in queries.versions(reg, "m")}
+    assert ("champion", "rejected" if promoted == "v3" else "champion") == (states[promoted], states["v2"])
+    assert queries.verify_chain(reg) == []
+
+
+def test_a_rollback_ends_held_runs(reg: Registry) -> None:
+    """They were compared with the version that is taken away."""
+    make.champion(reg)
+    for name in ("v2", "v3"):
+        make.ready(reg, name)
+    make.promote(reg, "v2", 1)
+    run = start(reg, make.decide(reg, None).id)
+    operations.hold_run(reg, run.id, challenger="v3", reason="few labels", now=make.NOW)
+    make.rollback(reg, 2)
+    assert "superseded: another version became champion" == queries.run(reg, run.id).reason
+
+
 def test_a_trial_settles_no_other_check(reg: Registry) -> None:
     """A segment that gets worse stays a refusal, and so does a loss that failed."""
     make.champion(reg)

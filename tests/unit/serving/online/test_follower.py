@@ -128,6 +128,24 @@ def test_versions_on_trial_are_loaded_and_dropped_with_their_run(setting: Settin
     assert () == setting.follower.lineup.trials
 
 
+def test_a_version_on_trial_that_becomes_champion_is_on_trial_no_more(setting: Setting) -> None:
+    """Its predictions belong to the champion's log, and each version is listed once; the same after a restart."""
+    world.add_version(setting.registry, "v2", world.trees())
+    run = world.hold(setting.registry, "v2")
+    setting.look()
+    world.promote(setting.registry, "v2")
+    assert ("v2", ()) == (setting.look(), setting.follower.lineup.trials)
+    assert ["v2", "v1"] == [each.version for each in setting.follower.lineup.versions]
+    assert RunState.REJECTED is queries.run(setting.registry, run).state
+
+
+def test_the_champion_is_never_on_trial(setting: Setting) -> None:
+    """Not even where a run is held for it, as by a retrain that was going on while somebody promoted its candidate."""
+    world.hold(setting.registry, "v1")
+    setting.look()
+    assert () == setting.follower.lineup.trials
+
+
 def test_a_version_that_is_not_loaded_is_not_found(setting: Setting) -> None:
     """With those that are; before the first champion nothing is ready."""
     with pytest.raises(errors.NotReady, match="no champion that could be loaded"):
