@@ -92,7 +92,7 @@ class FactFeatures:
             value, origin = self._look(name, key, time)
             origins[origin] += 1
             if value is None and name not in reader.nullable:
-                problems.add(_nothing(name, origin, row))
+                problems.add(_nothing, name, origin, row)
             column[row] = self._typed(name, value)
         return column, origins
 
@@ -117,7 +117,7 @@ class FactFeatures:
         for name, one in call.features.items():
             for row, (sent, value) in enumerate(zip(features[name], made[name], strict=True)):
                 if sent is ABSENT and value is None and name not in reader.nullable:
-                    problems.add(_nothing(name, f"{call.function} gives no value", row))
+                    problems.add(_nothing, name, f"{call.function} gives no value", row)
             absent = NAN if one.type is FeatureKind.NUMERIC else None
             out[name] = [(absent if value is None else value) if sent is ABSENT else sent
                          for sent, value in zip(features[name], made[name], strict=True)]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from serving.requests.problems import MAX_PROBLEMS, InvalidRequest, Problem, missing_feature, shown
+from serving.requests.problems import InvalidRequest, Problem, Problems, missing_feature, shown, unfit
 from serving.requests.rows import ABSENT, RowReader
 
 
@@ -52,22 +52,16 @@ def read(
 def _check_names(instances: Sequence[Any], reader: RowReader, required: Sequence[str]) -> None:
     """Raise InvalidRequest where a row is no object, lacks a feature or has another one."""
     features, allowed = dict.fromkeys(required).keys(), reader.known_columns
-    problems = list[Problem]()
+    problems = Problems()
     for row, instance in enumerate(instances):
-        if isinstance(instance, dict) and features <= instance.keys() <= allowed:
-            continue
-        problems += _of_row(row, instance, reader, features)
-        if len(problems) >= MAX_PROBLEMS:
-            break
-    if problems:
-        raise InvalidRequest(problems[:MAX_PROBLEMS])
-
-
-def _of_row(row: int, instance: Any, reader: RowReader, features: Collection[str]) -> list[Problem]:
-    if not isinstance(instance, dict):
-        return [Problem("instances", shown(instance), "not an object of features", row)]
-    absent = [missing_feature(name, row) for name in features if name not in instance]
-    return absent + [reader.unknown_column(name, row) for name in instance if name not in reader.known_columns]
+        if not isinstance(instance, dict):
+            problems.add(unfit, "instances", instance, "not an object of features", row)
+        elif not features <= instance.keys() <= allowed:
+            absent, unknown = (n for n in features if n not in instance), (n for n in instance if n not in allowed)
+            sent, strange = sum(n in features for n in instance), sum(n not in allowed for n in instance)
+            problems.add_names(missing_feature, absent, len(features) - sent, row)
+            problems.add_names(reader.unknown_column, unknown, strange, row)
+    problems.check()
 
 
 def answer(model: str, ids: Sequence[str], predictions: Sequence[Any], made: Mapping[str, str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from features.schema import PREDICTION, EventSchema, FeatureKind, Task
-from serving.requests.problems import InvalidRequest, Problem, shown
+from serving.requests.problems import InvalidRequest, Problem, cut, shown
 
 FLOATS = frozenset({"FP16", "FP32", "FP64"})
 INTEGERS = {f"{sign}INT{bits}": (0 if sign else -(2 ** (bits - 1)), 2 ** (bits - (0 if sign else 1)) - 1)
@@ -64,7 +64,7 @@ def read(body: Any, max_rows: int) -> InferRequest:
     rows = {name: len(values) for name, values in columns.items()}
     if len(set(rows.values())) > 1:
         lengths = ", ".join(f"{name} has {n}" for name, n in rows.items())
-        _refuse("inputs", "", f"tensors of different lengths: {lengths}; send one value a row in each")
+        _refuse("inputs", "", f"tensors of different lengths: {cut(lengths)}; send one value a row in each")
     n = next(iter(rows.values()))
     if not 0 < n <= max_rows:
         _refuse("inputs", "", f"{n} rows: send 1 to {max_rows} in a request")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec
 
 from features import errors
 from features.security import printable
@@ -14,6 +15,7 @@ MAX_PROBLEMS = 20
 """Most problems of one request that its answer lists."""
 SHOWN = 80
 """Most characters of a value that an answer repeats."""
+_P = ParamSpec("_P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,10 @@ class InvalidRequest(errors.RequestError):
 
 
 class Problems:
-    """The first :data:`MAX_PROBLEMS` problems of a request, and how many there are."""
+    """The first :data:`MAX_PROBLEMS` problems of a request, and how many there are.
+
+    What is not listed is counted alone: a hint about one of a million wrong names would cost other requests their time.
+    """
 
     def __init__(self) -> None:
         self._listed: list[Problem] = []
@@ -63,16 +68,19 @@ class Problems:
     def __len__(self) -> int:
         return self._count
 
-    def add(self, problem: Problem) -> None:
-        """Add a problem."""
+    def add(self, make: Callable[_P, Problem], *args: _P.args, **kwargs: _P.kwargs) -> None:
+        """Add the problem that *make* returns for these arguments; it is called only if the problem is listed."""
         self._count += 1
         if len(self._listed) < MAX_PROBLEMS:
-            self._listed.append(problem)
+            self._listed.append(make(*args, **kwargs))
 
-    def extend(self, problems: Iterable[Problem]) -> None:
-        """Add problems."""
-        for each in problems:
-            self.add(each)
+    def add_names(
+        self, make: Callable[[str, int | None], Problem], names: Iterable[str], count: int, row: int | None
+    ) -> None:
+        """Add a problem for each of *names*, of which there are *count*; what is not listed is not looked at."""
+        self._count += count
+        room = MAX_PROBLEMS - len(self._listed)
+        self._listed.extend(make(name, row) for name in itertools.islice(names, room))
 
     def check(self) -> None:
         """Raise InvalidRequest if there is any."""
@@ -83,6 +91,11 @@ class Problems:
 def missing_feature(name: str, row: int | None) -> Problem:
     """Return the problem of a feature that was not sent."""
     return Problem(name, "", "missing; send it, or null where there is no value", row)
+
+
+def unfit(name: str, value: Any, problem: str, row: int | None) -> Problem:
+    """Return the problem of a value."""
+    return Problem(name, shown(value), problem, row)
 
 
 def shown(value: Any) -> str:

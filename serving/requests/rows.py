@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from features.schema import EventSchema, FeatureKind
 from features.values import scalars, timestamps
 from features.window import to_ms
 from serving.predictors.columns import Columns
-from serving.requests.problems import Problem, Problems, cut, missing_feature, shown
+from serving.requests.problems import Problem, Problems, cut, missing_feature, unfit
 
 ABSENT: Any = object()
 """Stands for a value that a request does not bring, where it is filled in later."""
@@ -101,7 +101,7 @@ class RowReader:
             A column is missing or not known, or a value does not fit.
         """
         problems = Problems()
-        problems.extend(self._wrong_columns(columns, optional))
+        self._check_columns(columns, optional, problems)
         features: dict[str, Sequence[Any]] = {}
         for name, read, nullable in self._readers:
             if name in columns:
@@ -113,13 +113,14 @@ class RowReader:
         problems.check()
         return Rows(features, ids, times, size)
 
-    def _wrong_columns(self, columns: Mapping[str, Sequence[Any]], optional: Collection[str]) -> Iterator[Problem]:
-        for name in self.schema.features:
-            if name not in columns and name not in optional:
-                yield missing_feature(name, None)
-        for name in columns:
-            if name not in self.schema.features and name not in self.event_columns:
-                yield self.unknown_column(name, None)
+    def _check_columns(
+        self, columns: Mapping[str, Sequence[Any]], optional: Collection[str], problems: Problems
+    ) -> None:
+        """Add features that were not sent, and columns that are none."""
+        absent = [name for name in self.schema.features if name not in columns and name not in optional]
+        problems.add_names(missing_feature, absent, len(absent), None)
+        unknown = [name for name in columns if name not in self.known_columns]
+        problems.add_names(self.unknown_column, unknown, len(unknown), None)
 
     def unknown_column(self, name: str, row: int | None) -> Problem:
         """Return the problem of a column that is no feature."""
@@ -141,11 +142,11 @@ class RowReader:
             try:
                 made = read(value)
             except scalars.Unfit as error:
-                problems.add(Problem(name, shown(value), str(error), row))
+                problems.add(unfit, name, value, str(error), row)
                 continue
             if not nullable and (made is None or made != made):
                 why = f"and {self.schema.model} {self._version} has no answer without it: send a value"
-                problems.add(Problem(name, shown(value), why, row))
+                problems.add(unfit, name, value, why, row)
             typed.append(made)
         return typed
 
@@ -158,9 +159,9 @@ class RowReader:
             try:
                 ids.append(uuid.uuid4().hex if value is None else scalars.identifier(value))
             except scalars.Unfit as error:
-                problems.add(Problem(self.schema.columns.id, shown(value), str(error), row))
+                problems.add(unfit, self.schema.columns.id, value, str(error), row)
         if len(set(ids)) < len(ids):
-            problems.add(Problem(self.schema.columns.id, "", "an id comes twice: give each row its own"))
+            problems.add(Problem, self.schema.columns.id, "", "an id comes twice: give each row its own")
         return ids
 
     def _times(self, values: Sequence[Any] | None, n: int, now: datetime, problems: Problems) -> list[int]:
@@ -172,7 +173,7 @@ class RowReader:
         for row, value in enumerate(values):
             ms, why = _time(value, self.schema, now)
             if why:
-                problems.add(Problem(name, shown(value), f"{why}; leave it out for the time of the request", row))
+                problems.add(unfit, name, value, f"{why}; leave it out for the time of the request", row)
             times.append(to_ms(now) if ms is None else ms)
         return times
 

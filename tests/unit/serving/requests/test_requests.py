@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -126,6 +128,25 @@ def test_many_problems_are_counted_and_a_few_listed() -> None:
         predict({"instances": [{**ROW, "x": "no" * 500}] * 99})
     assert MAX_PROBLEMS == len(refused.value.problems)
     assert len(str(refused.value)) < 5000
+
+
+def unknown_names(n: int) -> dict[str, Any]:
+    """Return values by names that are no features."""
+    return {f"y{i}": 1.0 for i in range(n)}
+
+
+@pytest.mark.parametrize("send", [
+    lambda: predict({"instances": [{**ROW, **unknown_names(500)}]}),
+    lambda: predict({"instances": [{**ROW, **unknown_names(5)}] * 100}),
+    lambda: infer(tensors(**{name: tensor(name, 1, 2) for name in unknown_names(500)})),
+])  # fmt: skip
+def test_of_many_unknown_names_a_few_are_looked_up(send: Callable[[], Rows], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name like each of them is sought only for those that the answer lists, for meanwhile nobody is answered."""
+    sought = list[str]()
+    monkeypatch.setattr(difflib, "get_close_matches", lambda name, *_: sought.append(name) or [])
+    with pytest.raises(InvalidRequest, match=f"and {500 - MAX_PROBLEMS} more"):
+        send()
+    assert MAX_PROBLEMS == len(sought)
 
 
 def test_what_a_caller_sends_steers_no_terminal() -> None:
