@@ -104,7 +104,10 @@ def shown(value: Any) -> str:
     >>> shown("a\\x1b"), shown(None), shown([1.5, "x" * 100])[:12]
     ('"a\\\\u001b"', 'null', '[1.5, "xxxxx')
     """
-    return cut(json.dumps(value, ensure_ascii=False))
+    try:
+        return cut(json.dumps(value, ensure_ascii=False))
+    except RecursionError:  # requests may be nested deeper than this can be written
+        return "[…" if isinstance(value, list) else "{…"
 
 
 def cut(text: str) -> str:

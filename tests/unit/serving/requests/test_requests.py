@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -147,6 +148,20 @@ def test_of_many_unknown_names_a_few_are_looked_up(send: Callable[[], Rows], mon
     with pytest.raises(InvalidRequest, match=f"and {500 - MAX_PROBLEMS} more"):
         send()
     assert MAX_PROBLEMS == len(sought)
+
+
+@pytest.mark.parametrize("depth", [100, 960, 1000, 1020])
+def test_a_value_of_any_depth_is_refused_in_words(depth: int) -> None:
+    """As deep as JSON is read, for each part that an answer repeats."""
+    deep = orjson.loads("[" * depth + "]" * depth)
+    for send in (
+        lambda: predict(deep), lambda: predict({"instances": [deep]}),
+        lambda: predict({"instances": [{**ROW, "x": deep}]}),
+        lambda: predict({"instances": [{**ROW, "id": deep, "c": deep}]}), lambda: infer({"inputs": {"x": deep}}),
+        lambda: infer(tensors(x=tensor("x", deep, deep))), lambda: infer({**tensors(), "outputs": deep}),
+    ):  # fmt: skip
+        with pytest.raises(InvalidRequest, match=r"is [\[{]"):
+            send()
 
 
 def test_what_a_caller_sends_steers_no_terminal() -> None:
