@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from registry.files import artifacts
 
 SUFFIX = ".arrows"
+_BEGUN = ".begun"
 _LOG = logging.getLogger("leeway.serve")
 
 
@@ -44,10 +45,17 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.rows = 0
-        self._file = path.open("xb", buffering=0)
+        begun = path.with_suffix(_BEGUN)
+        self._file = begun.open("xb", buffering=0)
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        begun.rename(path)  # locked before it is found: another process would publish it and take it away
         self._good = 0
         self._schema = schema
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the file was removed: what is written to it now, nobody reads."""
+        return os.fstat(self._file.fileno()).st_nlink == 0
 
     def append(self, batch: pa.RecordBatch) -> None:
         """Append rows; they outlive this process, and after an error the journal is as it was.
@@ -75,10 +83,16 @@ class Journal:
 
 
 def read(path: Path) -> pa.Table | None:
-    """Return the rows of a journal up to its last whole batch; None if there is none."""
-    batches: list[pa.RecordBatch] = []
+    """Return the rows of a journal up to its last whole batch; None if there is none.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    """
+    batches, data = list[pa.RecordBatch](), path.read_bytes()
     try:
-        with pa.ipc.open_stream(io.BytesIO(path.read_bytes())) as reader:
+        with pa.ipc.open_stream(io.BytesIO(data)) as reader:
             while True:
                 batches.append(reader.read_next_batch())
     except (StopIteration, pa.ArrowInvalid, OSError):
@@ -88,18 +102,24 @@ def read(path: Path) -> pa.Table | None:
 def publish(path: Path, target: Path) -> int:
     """Write a closed journal as a Parquet file into the folder *target*, remove it, and return its number of rows.
 
+    Of a journal that is gone they are those that another process has published; 0 where nobody has.
+
     Raises
     ------
     OSError
         The file cannot be written; the journal stays.
     """
-    to, table = target / f"{path.stem}.parquet", read(path)
+    to = target / f"{path.stem}.parquet"
+    try:
+        table = read(path)
+    except FileNotFoundError:
+        return pq.read_metadata(to).num_rows if to.exists() else 0
     if table is not None and not to.exists():  # where it exists, its process died after writing it
         target.mkdir(parents=True, exist_ok=True)
         data = io.BytesIO()
         pq.write_table(table, data)
         artifacts.write_whole(to, data.getvalue())
-    path.unlink()
+    path.unlink(missing_ok=True)  # a process that started meanwhile may have published it, too
     return 0 if table is None else table.num_rows
 
 

@@ -103,7 +103,7 @@ class PredictionLog:
         self._wake = threading.Event()
         self._stopping = False
         self._journal: Journal | None = None
-        self._closed: list[Path] = []
+        self._closed: list[Journal] = []
         self._opened = 0.0
         self._thread = threading.Thread(target=self._run, name=f"log-{schema.model}", daemon=True)
 
@@ -150,15 +150,27 @@ class PredictionLog:
         try:
             self._append()
             if self._journal is not None and (last or self._due(self._journal)):
-                self._journal.close()
-                self._closed.append(self._journal.path)
-                self._journal = None
+                self._end(self._journal)
             while self._closed:
-                self.counts.published += journal.publish(self._closed[0], self.target)
+                self._publish(self._closed[0])
                 del self._closed[0]
             self.counts.failing = ""
         except (OSError, pa.ArrowException) as error:
             self._fail(error)
+
+    def _end(self, current: Journal) -> None:
+        current.close()
+        self._closed.append(current)
+        self._journal = None
+
+    def _publish(self, closed: Journal) -> None:
+        """Publish a journal; rows that it has no more, since somebody removed or cut it, are dropped ones."""
+        rows = journal.publish(closed.path, self.target)
+        self.counts.published += rows
+        if lost := max(closed.rows - rows, 0):
+            self.counts.dropped += lost
+            text = "%s: %d rows of the prediction log are lost: somebody removed or changed %s; the log goes on"
+            _LOG.error(text, self.schema.model, lost, closed.path)
 
     def _due(self, current: Journal) -> bool:
         return current.rows >= self.limits.rows or time.monotonic() - self._opened >= self.limits.publish
@@ -166,6 +178,8 @@ class PredictionLog:
     def _append(self) -> None:
         """Append what waits to the journal. What could not be written waits on."""
         while self._waiting:
+            if self._journal is not None and self._journal.is_gone:
+                self._end(self._journal)
             if self._journal is None:
                 self._journal = Journal(self._new_path(), self._columns)
                 self._opened = time.monotonic()

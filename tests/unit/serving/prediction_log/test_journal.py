@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -74,6 +76,52 @@ def test_a_living_process_keeps_its_journal(tmp_path: Path) -> None:
     living.append(batch(1))
     living.close()
     assert Recovered(1, 2) == journal.recover(tmp_path, tmp_path / "log")
+
+
+def test_a_journal_is_locked_before_another_process_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that starts just then would take it for a dead one's, and what is appended later would be lost."""
+    lock = fcntl.flock
+
+    def late(file: Any, how: int) -> None:
+        """Have another process look first."""
+        monkeypatch.setattr(fcntl, "flock", lock)
+        assert Recovered() == journal.recover(tmp_path, tmp_path / "log")
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    new = Journal(tmp_path / "a.arrows", SCHEMA)
+    new.append(batch(2))
+    assert (False, ["a.arrows"]) == (new.is_gone, [path.name for path in tmp_path.iterdir()])
+    new.close()
+
+
+def test_a_journal_that_is_gone_has_the_rows_that_others_published(tmp_path: Path) -> None:
+    """A process that started between closing and publishing was faster; without it there are none."""
+    for name in ("a", "b"):
+        one = Journal(tmp_path / f"{name}.arrows", SCHEMA)
+        one.append(batch(3))
+        one.close()
+    journal.publish(tmp_path / "a.arrows", tmp_path / "log")
+    (tmp_path / "b.arrows").unlink()
+    assert [3, 0] == [journal.publish(tmp_path / f"{name}.arrows", tmp_path / "log") for name in ("a", "b")]
+
+
+def test_a_journal_that_cannot_be_read_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not taken for an empty one, and is published when it can be read."""
+    one = Journal(tmp_path / "a.arrows", SCHEMA)
+    one.append(batch(3))
+    one.close()
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "read_bytes", _no_input)
+        with pytest.raises(OSError, match="no input"):
+            journal.publish(one.path, tmp_path / "log")
+    assert 3 == journal.publish(one.path, tmp_path / "log")
+
+
+def _no_input(_: Path) -> bytes:
+    """Fail as a broken disk does."""
+    msg = "no input"
+    raise OSError(msg)
 
 
 def test_an_empty_journal_makes_no_file(tmp_path: Path) -> None:

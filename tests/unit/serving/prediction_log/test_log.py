@@ -152,6 +152,24 @@ def test_while_the_directory_cannot_be_written_rows_stay_in_journals(tmp_path: P
     assert ([str(i) for i in range(5)], "") == (ids(tmp_path), log.counts.failing)
 
 
+@pytest.mark.parametrize("closed", [False, True])
+def test_rows_of_a_journal_that_somebody_removes_are_counted_and_the_log_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, closed: bool
+) -> None:
+    """It is named once, whether it was open or waited to be published; later rows have a journal of their own."""
+    log = opened(tmp_path)
+    (tmp_path / "log").write_text("a file where the folder should be")
+    log.add(made(3))
+    log._turn(last=closed)
+    (lost,) = (tmp_path / "journals").iterdir()
+    lost.unlink()
+    (tmp_path / "log").unlink()
+    log.add(made(2, 3))
+    log._turn(last=True)
+    assert (["3", "4"], 2, 3, "") == (ids(tmp_path), log.counts.published, log.counts.dropped, log.counts.failing)
+    assert 1 == caplog.text.count(lost.name)
+
+
 def test_what_cannot_be_written_at_the_end_is_counted(tmp_path: Path) -> None:
     """A stop does not hang, and says how much is lost."""
     (tmp_path / "journals").write_text("a file where the folder should be")
