@@ -33,6 +33,8 @@ class Taken:
 class DirectoryFeed:
     """Reads each file of facts once, those of earlier runs left out.
 
+    A file that is written anew is read again, and nothing that an earlier version of it said is taken back.
+
     Parameters
     ----------
     values

@@ -59,6 +59,24 @@ def test_a_file_that_is_written_anew_is_read_again(tmp_path: Path) -> None:
     assert ([("000.jsonl", 2, 0)], [("000.jsonl", 2, 0)]) == (first, taken(feed))  # one in each of the two groups
 
 
+@pytest.mark.parametrize(("identity", "sums"), [("flight", (4.0, 4.0)), (None, (5.0, 4.0))])
+def test_what_a_file_said_before_it_was_written_anew_goes_on_counting(
+    tmp_path: Path, identity: str | None, sums: tuple[float, float]
+) -> None:
+    """A fact with an id is corrected, one without stays beside its new version; a new store has what is there now."""
+    (tmp_path / "facts").mkdir()
+    of = declared(tmp_path / "facts", id=identity)
+    value, fresh = FactValues(of, MemoryStore()), FactValues(of, MemoryStore())
+    fact = {**fact_worlds.records(1, 0)[0], "carrier": "A", "airport": "EWR", "time": BEGIN, "reported": BEGIN}
+    feed = DirectoryFeed(value)
+    for delay, minute in ((1.0, 0), (4.0, 1)):
+        fact_worlds.write(tmp_path / "facts", [{**fact, "delay": delay, "reported": BEGIN + minute * MINUTE}], 1)
+        taken(feed)
+    taken(DirectoryFeed(fresh))
+
+    assert sums == tuple(each.look("sum", ("A",), BEGIN + 10 * MINUTE).value for each in (value, fresh))
+
+
 def test_what_is_too_old_is_not_stored_and_goes_with_time(tmp_path: Path) -> None:
     """A history of years costs no room."""
     values = opened(tmp_path)
