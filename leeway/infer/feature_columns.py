@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from features.errors import DataError
 from features.schema import RESERVED, FeatureKind
+from features.spelling import canonical
 from leeway.infer.time_columns import time_format
 
 FEW_DISTINCT = 20
@@ -46,6 +47,16 @@ def distinct_values(column: pa.ChunkedArray) -> int:
     if is_unsupported(column.type) or pa.types.is_null(column.type):
         return 0
     return int(pc.count_distinct(column, mode="only_valid").as_py())
+
+
+def key_text(value: object) -> str:
+    """Return an id as the text by which rows are matched: 1, 1.0 and "1" are one id.
+
+    >>> from datetime import date
+    >>> key_text(1.0), key_text("a"), key_text(date(2024, 1, 1))
+    ('1', 'a', '2024-01-01')
+    """
+    return canonical(value) if isinstance(value, str | float | int) else str(value)
 
 
 def reason_to_leave_out(name: str, column: pa.ChunkedArray) -> str:

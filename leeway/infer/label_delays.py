@@ -13,7 +13,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.spelling import canonical
 from leeway.infer import feature_columns, log_files, log_sample
 from leeway.infer.columns import InferredColumns
 from leeway.infer.time_columns import time_format
@@ -92,4 +91,4 @@ def _dated(table: pa.Table, key: str, time: str) -> dict[str, int]:
     read = time_format(there[time])
     if read is None or len(read.ms) != there.num_rows:
         return {}
-    return dict(zip(map(canonical, there[key].to_pylist()), read.ms.tolist(), strict=True))
+    return dict(zip(map(feature_columns.key_text, there[key].to_pylist()), read.ms.tolist(), strict=True))

@@ -64,9 +64,11 @@ def label_sample(table: pa.Table, parts: Mapping[str, str], labels: pa.Table | N
 def _by_id(made: pa.ChunkedArray, ids: pa.ChunkedArray, wanted: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return the prediction of each of the *wanted* ids, null where it is not among *ids*."""
     known = {
-        canonical(one): value for one, value in zip(ids.to_pylist(), made.to_pylist(), strict=True) if one is not None
+        feature_columns.key_text(one): value
+        for one, value in zip(ids.to_pylist(), made.to_pylist(), strict=True)
+        if one is not None
     }
-    found = [None if one is None else known.get(canonical(one)) for one in wanted.to_pylist()]
+    found = [None if one is None else known.get(feature_columns.key_text(one)) for one in wanted.to_pylist()]
     return pa.chunked_array([pa.array(found, made.type)])
 
 

@@ -145,6 +145,14 @@ def test_one_column_may_be_the_time_of_both(tmp_path: Path) -> None:
     assert ("at", "at") == (model.schema.columns.time, model.schema.columns.label_time)
 
 
+def test_the_time_may_be_the_id(tmp_path: Path) -> None:
+    """Of a log that has one row for each time: labels are matched by it as by any other id."""
+    frame().drop(columns=["id", "y_pred", "y_pred_proba"]).to_parquet(tmp_path / "log.parquet")
+    wishes = ColumnWishes.of({"label": "repaid"}, None, None)
+    model = starter_file.write(tmp_path / "leeway.yaml", tmp_path / "log.parquet", wishes=wishes).model()
+    assert ("time", "time") == (model.schema.columns.id, model.schema.columns.label_time)
+
+
 def test_a_few_letters_tell_the_encoding(tmp_path: Path) -> None:
     """Where nothing else beyond ASCII is there; stray bytes do not."""
     rows = "".join(f"{n},2025-01-01T00:00:{n % 60:02},0.5,Ulm\n" for n in range(900))
