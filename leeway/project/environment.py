@@ -13,6 +13,8 @@ from pathlib import Path
 from features.errors import ProjectError
 
 PREFIX = "env:"
+SQLITE = "sqlite:///"
+"""How the URL of a database in a file begins; its path follows."""
 ENV_FILE = "env"
 PROJECT = "LEEWAY_PROJECT"
 """The variable that names the project file, for commands and for the processes that they start."""
@@ -25,6 +27,18 @@ def variable(value: str | None) -> str | None:
     ('LEEWAY_KAFKA', None, None)
     """
     return value.removeprefix(PREFIX) if value and value.startswith(PREFIX) else None
+
+
+def sqlite_url(folder: Path, path: str) -> str:
+    """Return the URL of a database in *folder*, by its *path* from there as a URL has it.
+
+    SQLAlchemy decodes the path of a URL, and ends it at a question mark.
+
+    >>> sqlite_url(Path("/srv/50%20 off?"), "leeway.db")
+    'sqlite:////srv/50%2520 off%3F/leeway.db'
+    """
+    start = str(folder).replace("%", "%25").replace("?", "%3F")
+    return f"{SQLITE}{Path(start) / path}"
 
 
 def stack_folder(state: Path) -> Path:

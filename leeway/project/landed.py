@@ -22,7 +22,6 @@ from features.table import Table
 from leeway.project import environment
 
 FILE = "file:"
-_SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,8 +129,8 @@ class LandedTable(LandedSource):
             value = environment.resolve(
                 value, self.state, what="a table's database", example="postgresql://user:password@host/database"
             )
-        if value.startswith(_SQLITE):
-            return f"{_SQLITE}{self.project / value.removeprefix(_SQLITE)}"
+        if value.startswith(environment.SQLITE):
+            return environment.sqlite_url(self.project, value.removeprefix(environment.SQLITE))
         return value
 
 

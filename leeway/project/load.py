@@ -27,7 +27,6 @@ from retrain_flows.config import Audit, Retrain, Signals
 from serving.config import Nearline
 
 FILE_NAME = "leeway.yaml"
-_SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True)
@@ -197,9 +196,9 @@ def _model(name: str, section: ModelSection, places: Places) -> Model:
 
 def _project(places: Places, models: Mapping[str, Model]) -> Project:
     file, state = places.file, places.state
-    database = file.database or f"{_SQLITE}{state / 'leeway.db'}"
-    if database.startswith(_SQLITE) and database != f"{_SQLITE}:memory:":
-        database = f"{_SQLITE}{places.folder / database.removeprefix(_SQLITE)}"
+    database = file.database or environment.sqlite_url(state, "leeway.db")
+    if database.startswith(environment.SQLITE) and database != f"{environment.SQLITE}:memory:":
+        database = environment.sqlite_url(places.folder, database.removeprefix(environment.SQLITE))
     return Project(path=places.path, name=file.project, state=state, database=database,
                    kafka=places.brokers(file.kafka.bootstrap), flink=file.flink, models=models, audit=file.audit,
                    alerts=file.alerts, stack=file.stack)  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,7 @@ from ruamel.yaml import YAML
 
 from features.security import certificates
 from leeway.stack import java, ports, processes
-from monitors.flink import rest_address
+from monitors.flink import file_paths, rest_address
 
 LOGGING = """\
 rootLogger.level = INFO
@@ -121,13 +122,21 @@ def settings(cluster: Cluster) -> dict[str, Any]:
         # Jobs wait while another TaskManager starts. By default they do so only in a cluster's first five minutes, and
         # later use up their ten restarts within eleven seconds. More than 248 days overflow.
         "resourcemanager.standalone.start-up-time": "200 d",
-        "execution.checkpointing.dir": (cluster.folder / "checkpoints").as_uri(),
-        "execution.checkpointing.savepoint-dir": (cluster.folder / "savepoints").as_uri(),
+        "execution.checkpointing.dir": file_paths.to_flink(cluster.folder / "checkpoints"),
+        "execution.checkpointing.savepoint-dir": file_paths.to_flink(cluster.folder / "savepoints"),
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
-        "io.tmp.dirs": str(_made(cluster.folder / "tmp")),
+        **_temporary(_made(cluster.folder / "tmp")),
     }
+
+
+def _temporary(folder: Path) -> dict[str, str]:
+    """Return the setting of temporary files; it is Flink's own where its scripts could not have *folder*.
+
+    They do not quote it, so that one with a blank would be files elsewhere; and Flink splits it at commas and colons.
+    """
+    return {"io.tmp.dirs": str(folder)} if re.fullmatch(r"[\w/.@%+=-]+", str(folder)) else {}
 
 
 def flink_home() -> Path:

@@ -10,14 +10,12 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import httpx
 
 from features.errors import EngineAway, EngineError
 from features.window import from_ms
-from monitors.flink import failure_causes, rest_address
+from monitors.flink import failure_causes, file_paths, rest_address
 
 ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
 """Job states that are final."""
@@ -97,7 +95,7 @@ class Cluster:
         """
         folder.mkdir(parents=True, exist_ok=True)
         trigger = self._request(
-            "POST", f"/jobs/{job.id}/stop", {"targetDirectory": folder.resolve().as_uri(), "drain": False}
+            "POST", f"/jobs/{job.id}/stop", {"targetDirectory": file_paths.to_flink(folder), "drain": False}
         )
         give_up = time.monotonic() + _SAVEPOINT_SECONDS
         while time.monotonic() < give_up:
@@ -173,7 +171,7 @@ def _client(at: rest_address.FlinkAddress) -> httpx.Client:
 
 def _saved(operation: dict[str, Any]) -> Path:
     if location := operation.get("location"):
-        return Path(url2pathname(urlsplit(location).path))
+        return file_paths.from_flink(location)
     cause = operation.get("failure-cause", {}).get("stack-trace", "").strip().splitlines()
     msg = f"Flink made no savepoint: {cause[0][:300] if cause else 'no cause given'}"
     raise EngineError(msg, hint="see the JobManager's log (`leeway logs`); the job may still be running")

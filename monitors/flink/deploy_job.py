@@ -15,7 +15,7 @@ import pyflink
 
 from features import errors
 from features.window import to_ms
-from monitors.flink import environment_job, kafka_source_job, profile_job, rest_address, run_job
+from monitors.flink import environment_job, file_paths, kafka_source_job, profile_job, rest_address, run_job
 from monitors.flink.config import Engine
 from monitors.flink.sinks_job import OutputTopics
 from monitors.job_spec import JobSpec
@@ -159,9 +159,10 @@ def engine_options(deployment: Deployment) -> Mapping[str, str]:
         jars += (Path(pyflink.__file__).parent / "opt").glob("flink-python-*.jar")
         cluster = {"execution.target": "remote", **rest_address.parse(engine.address).options()}
     if deployment.rooms:
-        cluster["python.files"] = ",".join(path.resolve().as_uri() for path in deployment.rooms)
+        cluster["python.files"] = ",".join(file_paths.to_flink(path) for path in deployment.rooms)
     return {
         "pipeline.name": deployment.title,
+        # These alone are URLs, which Java decodes.
         "pipeline.jars": ";".join(path.resolve().as_uri() for path in jars),
         "parallelism.default": str(engine.parallelism),
         "pipeline.object-reuse": "true",

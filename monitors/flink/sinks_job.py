@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from features.events.encode import DIGEST
 from features.window import to_ms
-from monitors.flink import kafka_table
+from monitors.flink import file_paths, kafka_table
 from monitors.flink.sql_job import field
 
 KINDS = ("reports", "rejects", "progress")
@@ -39,10 +39,9 @@ class Folders:
 
     def sink(self, tables: Any, kind: str) -> str:
         """Create the table of files; see :meth:`Outputs.sink`."""
-        path = getattr(self, kind).resolve().as_uri()
         tables.execute_sql(
             f"CREATE TEMPORARY TABLE sink_{kind} (line STRING) WITH ('connector' = 'filesystem', "
-            f"'path' = '{path}', 'format' = 'raw', "
+            f"'path' = '{file_paths.in_sql(getattr(self, kind))}', 'format' = 'raw', "
             "'sink.rolling-policy.rollover-interval' = '200 ms', 'sink.rolling-policy.check-interval' = '100 ms')"
         )
         return "line"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from features.schema import Role
-from monitors.flink import environment_job, run_job
+from monitors.flink import environment_job, file_paths, run_job
 from monitors.training_set.buckets import BucketJoin, SetPlan, split
 from monitors.training_set.parts import Part
 
@@ -73,7 +73,7 @@ def _submit(tables: Any, plan: SetPlan, parts: Sequence[Part], work: Path) -> An
     tables.create_temporary_view("parts", tables.from_elements(list(parts), kind))
     tables.execute_sql(
         "CREATE TEMPORARY TABLE joined (n BIGINT) WITH ('connector' = 'filesystem', "
-        f"'path' = '{(work / 'joined').as_uri()}', 'format' = 'csv')"
+        f"'path' = '{file_paths.in_sql(work / 'joined')}', 'format' = 'csv')"
     )
     return tables.execute_sql(
         "INSERT INTO joined SELECT join_bucket(bucket, pieces) FROM ("

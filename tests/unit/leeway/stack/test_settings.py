@@ -47,6 +47,13 @@ def test_addresses_with_keys_survive_odd_folders(tmp_path: Path) -> None:
     assert (folder / "keys", "https://127.0.0.1:1") == (flink.keys, flink.url)
 
 
+def test_flinks_temporary_files_are_where_its_scripts_can_write_them(tmp_path: Path) -> None:
+    """They would write those of a folder with a blank beside it."""
+    folders = {name: cluster.settings(cluster.Cluster(tmp_path / name, rest=1, rpc=2)) for name in ("pü", "p 1", "p,1")}
+
+    assert {"pü": f"{tmp_path}/pü/tmp"} == {k: v["io.tmp.dirs"] for k, v in folders.items() if "io.tmp.dirs" in v}
+
+
 def test_keys_are_made_once_and_are_their_owner_s(tmp_path: Path) -> None:
     """The same ones each time; a folder that was left half made is made anew."""
     at = certificates.key_folder(tmp_path / "keys")
@@ -76,7 +83,7 @@ def test_the_cluster_keeps_the_java_options_that_arrow_needs(tmp_path: Path) -> 
     assert "--add-opens=java.base/java.nio=ALL-UNNAMED" in told["env.java.opts.all"]
     assert (1, 2, 3) == (told["rest.port"], told["jobmanager.rpc.port"], told["taskmanager.numberOfTaskSlots"])
     assert sys.executable == told["python.executable"]
-    assert (tmp_path / "checkpoints").as_uri() == told["execution.checkpointing.dir"]
+    assert f"file://{tmp_path}/checkpoints" == told["execution.checkpointing.dir"]
 
 
 def test_jobs_wait_for_a_task_manager_however_old_the_cluster_is(tmp_path: Path) -> None:

@@ -72,8 +72,8 @@ def test_the_watermark_is_that_of_the_furthest_step_at_its_slowest_subtask() -> 
 
 def test_a_savepoint_is_waited_for_and_its_failure_told(tmp_path: Path) -> None:
     """Its folder is returned; where there is none, the cluster's reason is the message."""
-    place = tmp_path / "savepoint-1"
-    done: dict[str, Any] = {"status": {"id": "COMPLETED"}, "operation": {"location": place.as_uri()}}
+    place = tmp_path / "a b%20c" / "savepoint-1"
+    done: dict[str, Any] = {"status": {"id": "COMPLETED"}, "operation": {"location": f"file:{place}"}}
     answers = {"/jobs/overview": JOBS, "/jobs/b/stop": {"request-id": "r"}, "/jobs/b/savepoints/r": done}
     with cluster(answers) as flink:
         assert place == flink.stop(flink.job("b"), tmp_path)
