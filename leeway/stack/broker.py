@@ -81,7 +81,7 @@ def service(folder: Path, port: int, controller: int, log: Path, shown: Path | N
     folder.mkdir(parents=True, exist_ok=True)
     file, broker_settings = folder / "server.properties", settings(folder, port, controller)
     broker_settings = {**broker_settings, **(tls_settings(port, controller, shown) if shown else {})}
-    file.write_text("".join(f"{k}={v}\n" for k, v in broker_settings.items()))
+    file.write_text(java.properties(broker_settings), encoding="ascii")
     if not (folder / "data" / "meta.properties").exists():
         _format(file, log)
     return processes.Service(

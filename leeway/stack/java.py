@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -24,3 +26,14 @@ def environment() -> dict[str, str]:
     unwanted = ("FLINK_ENV_JAVA_OPTS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "KAFKA_OPTS")
     inherited = {k: v for k, v in os.environ.items() if k not in unwanted}
     return {**inherited, "JAVA_HOME": str(home())}
+
+
+def properties(settings: Mapping[str, str]) -> str:
+    r"""Return *settings* as a file of Java properties, which Java reads as ISO 8859-1 with escapes.
+
+    For what a setting may have, a path in any language, these are the escapes of JSON.
+
+    >>> properties({"log.dirs": r"/srv/pü \ 😀"})
+    'log.dirs=/srv/p\\u00fc \\\\ \\ud83d\\ude00\n'
+    """
+    return "".join(f"{key}={json.dumps(value)[1:-1]}\n" for key, value in settings.items())

@@ -47,6 +47,18 @@ def test_addresses_with_keys_survive_odd_folders(tmp_path: Path) -> None:
     assert (folder / "keys", "https://127.0.0.1:1") == (flink.keys, flink.url)
 
 
+def test_a_broker_finds_its_files_in_a_folder_of_any_name(tmp_path: Path) -> None:
+    """Java reads the file of its settings as ISO 8859-1; what it is given are escapes."""
+    folder = tmp_path / "pü"
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "meta.properties").touch()
+    broker.service(folder, 1, 2, tmp_path / "log", tmp_path / "ключ")
+    written = (folder / "server.properties").read_text(encoding="latin-1")
+
+    assert f"log.dirs={tmp_path}/p\\u00fc/data\n" in written
+    assert f"ssl.keystore.location={tmp_path}/\\u043a\\u043b\\u044e\\u0447/keys.pem\n" in written
+
+
 def test_flinks_temporary_files_are_where_its_scripts_can_write_them(tmp_path: Path) -> None:
     """They would write those of a folder with a blank beside it."""
     folders = {name: cluster.settings(cluster.Cluster(tmp_path / name, rest=1, rpc=2)) for name in ("pü", "p 1", "p,1")}
