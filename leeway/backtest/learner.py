@@ -26,6 +26,7 @@ from registry.faulty_periods import faulty_periods
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.training import learner_branch, learner_candidate, online
+from retrain_flows.training.hash_seed import FixedSeedLearner
 from retrain_flows.training.learner_branch import Branch, BranchPlan
 from retrain_flows.training.stream_learner import StreamLearner
 
@@ -105,5 +106,6 @@ class BacktestLearner:
     @cached_property
     def _step(self) -> Step:
         ws = self.workspace
-        return StreamLearner(self.history.schema, self._parts.folder, self._branch.folder, ws.registry.artifacts.root,
-                             tuple(ws.trainers.trust), ws.project_dir).open()  # fmt: skip
+        learner = StreamLearner(self.history.schema, self._parts.folder, self._branch.folder,
+                                ws.registry.artifacts.root, tuple(ws.trainers.trust), ws.project_dir)  # fmt: skip
+        return FixedSeedLearner(learner).open()

@@ -190,6 +190,8 @@ def _environment(folder: Path) -> Mapping[str, str]:
         "FLINK_CONF_DIR": str(folder / "conf"),
         "FLINK_LOG_DIR": str(_made(folder / "tmp")),
         "FLINK_PID_DIR": str(_made(folder / "tmp")),
+        # A learner's worker then needs no child of its own (`retrain_flows.training.hash_seed`).
+        "PYTHONHASHSEED": "0",
     }
 
 

@@ -17,18 +17,20 @@ from leeway.project.load import Model
 from leeway.streaming import job_settings
 from monitors.flink import deploy_job, fold_job
 from monitors.report import canonical
+from retrain_flows.training.hash_seed import FixedSeedLearner
 from retrain_flows.training.learner_branch import Branch
 from retrain_flows.training.stream_learner import StreamLearner
 
 _ROOMS = (features, monitors, registry, retrain_flows)
 
 
-def fold(opened: Context, model: Model, branch: Branch) -> StreamLearner:
+def fold(opened: Context, model: Model, branch: Branch) -> FixedSeedLearner:
     """Return what the job does with each part of the samples."""
     parts = learner_branch.samples(opened, model)
     parts.begin(model.schema)
-    return StreamLearner(model.schema, parts.folder, branch.folder.resolve(), opened.artifacts.root.resolve(),
-                         model.trusted, opened.project.folder)  # fmt: skip
+    learner = StreamLearner(model.schema, parts.folder, branch.folder.resolve(), opened.artifacts.root.resolve(),
+                            model.trusted, opened.project.folder)  # fmt: skip
+    return FixedSeedLearner(learner)
 
 
 def job_name(opened: Context, model: Model) -> str:

@@ -133,11 +133,15 @@ class Branch:
         self._write_same("tested", position, sink.getvalue().to_pybytes())
 
     def _write_same(self, kind: str, name: str, content: bytes) -> None:
+        """Write a file, unless it is there with another content: TrainerError."""
         path = self.folder / kind / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_file() and path.read_bytes() != content:
             msg = f"learning the same samples again gave another model at {name.split('.')[0]}"
-            hint = "set random_state (seed) in the trainer, then `leeway learner reset`"
+            hint = (
+                "the trainer learns by chance, or has changed: set random_state (seed) if it has one, "
+                "then `leeway learner reset --because ...`"
+            )
             raise errors.TrainerError(msg, hint=hint)
         write_whole(path, content)
 

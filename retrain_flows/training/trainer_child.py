@@ -49,9 +49,28 @@ def run(pipe: connection.Connection, payload: bytes, seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)  # what scikit-learn's `random_state=None` uses
     answer = _answer(payload)
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()  # the parent kills this process when it has the answer
+    _flush()
     pipe.send_bytes(answer)
+
+
+def serve(pipe: connection.Connection) -> None:
+    """Run functions in the child as they come, pickled, and answer each; ends with its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
+    end_with_parent()
+    while True:
+        try:
+            payload = pipe.recv_bytes()
+        except EOFError:
+            return
+        answer = _answer(payload)
+        _flush()
+        pipe.send_bytes(answer)
+
+
+def _flush() -> None:
+    """Write what was printed: the parent kills this process when it has its answer."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
 
 
 def _answer(payload: bytes) -> bytes:
@@ -62,7 +81,7 @@ def _answer(payload: bytes) -> bytes:
     except MemoryError:
         answer: tuple[str, Any] = "memory", None
     except errors.LeewayError as error:
-        answer = "leeway", error
+        answer = "leeway", (error, traceback.format_exc())
     except Exception as error:
         answer = "error", (f"raised {type(error).__name__}: {error}", traceback.format_exc())
     else:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ PROGRESS_SECONDS: Final = 30.0
 """How often progress is reported while the function itself reports none."""
 GRACE_SECONDS: Final = 5.0
 """How long the end of a killed child is waited for."""
+_HASH_SEED: Final = "PYTHONHASHSEED"
+_ENVIRONMENT: Final = threading.Lock()
+"""Held by a thread that changes the environment for a child."""
 MEMORY_SHARE: Final = 0.8
 """Share of the machine's memory that a child may use where no limit is set."""
 
@@ -108,7 +112,7 @@ def run_limited(
     payload = bytes(ForkingPickler.dumps((function, args)))
     process = spawn.Process(target=trainer_child.run, args=(theirs, payload, seed), name=name)
     try:
-        process.start()
+        start(process)
         theirs.close()
         kind, value = _Watch(process, ours, limits, name, on_progress).result()
     finally:
@@ -117,7 +121,20 @@ def run_limited(
     if kind == "result":
         result: Result = value
         return result
-    raise _error(name, kind, value)
+    raise error_of(name, kind, value)
+
+
+def start(process: multiprocessing.process.BaseProcess) -> None:
+    """Start a child with hash seed 0: the order of sets is the same in every one, as are models that depend on it."""
+    with _ENVIRONMENT:
+        before = os.environ.get(_HASH_SEED)
+        os.environ[_HASH_SEED] = "0"  # read by an interpreter as it starts, and by nothing else
+        try:
+            process.start()
+        finally:
+            os.environ.pop(_HASH_SEED)
+            if before is not None:
+                os.environ[_HASH_SEED] = before
 
 
 class _Watch:
@@ -195,15 +212,15 @@ class _ChildTraceback(Exception):
         return f"\n{self.args[0]}"
 
 
-def _error(name: str, kind: str, value: Any) -> Exception:
+def error_of(name: str, kind: str, value: Any) -> Exception:
     """Return the error that a child has answered with."""
     if kind == "memory":
         return _out_of_memory(name, "more memory than it could get: it raised MemoryError")
-    if kind == "leeway":
-        error: Exception = value
-        return error
-    message, traceback = value
-    made = errors.TrainerError(f"{name} {message}", hint="run the trainer by itself on a few rows")
+    error, traceback = value
+    made: Exception = error
+    if kind != "leeway":
+        hint = "run the trainer by itself on a few rows; LEEWAY_DEBUG=1 shows its traceback"
+        made = errors.TrainerError(f"{name} {error}", hint=hint)
     made.__cause__ = _ChildTraceback(traceback)
     return made
 

@@ -100,10 +100,11 @@ def test_an_exception_is_an_error_with_its_traceback() -> None:
 
 
 def test_an_error_of_leeway_arrives_as_it_is() -> None:
-    """Class, message and hint."""
+    """Class, message and hint; with the traceback of the child as its cause."""
     with pytest.raises(errors.NotEnoughData) as raised:
         run_limited(functions.raise_not_enough_data, limits=LIMITS)
     assert ("3 rows are too few", "wait") == (raised.value.message, raised.value.hint)
+    assert "in raise_not_enough_data" in str(raised.value.__cause__)
 
 
 @pytest.mark.parametrize(
