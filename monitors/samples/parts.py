@@ -170,8 +170,21 @@ def start_of(name: str) -> int:
 
 
 def samples(path: Path) -> pa.Table:
-    """Return the samples of a part: the columns of a training set (:mod:`monitors.training_set.written`)."""
-    table: pa.Table = pq.read_table(path, partitioning=None)
+    """Return the samples of a part: the columns of a training set (:mod:`monitors.training_set.written`).
+
+    Raises
+    ------
+    DataError
+        The file cannot be read.
+    """
+    try:
+        table: pa.Table = pq.read_table(path, partitioning=None)
+    except (pa.ArrowException, OSError) as error:
+        msg = f"the samples in {path} cannot be read: {' '.join(str(error).split())[:200]}"
+        hint = (
+            "restore the file from a backup; or remove its folder, and `leeway samples build` makes the same of the log"
+        )
+        raise errors.DataError(msg, hint=hint) from error
     return table
 
 

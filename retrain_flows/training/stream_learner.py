@@ -132,13 +132,13 @@ class _Steps:
     def _learn(self, model: Any, state: LearnerState, names: Sequence[str]) -> tuple[Any, LearnerState]:
         """Let the model learn from parts, in order; return it and the state."""
         learned = state.learned
-        with static.trainer_errors(self._trainer.path):
-            for name in names:
-                rows = self.rows(name)
-                first = None if learned else self._classes(rows)
-                _seed(name)
+        for name in names:
+            rows = self.rows(name)
+            first = None if learned else self._classes(rows)
+            _seed(name)
+            with static.trainer_errors(self._trainer.path):
                 online.learner_of(self._trainer.path, model, first).learn(rows)
-                learned += len(rows)
+            learned += len(rows)
         return model, replace(state, learned=learned)
 
     def _classes(self, rows: Dataset) -> Values:

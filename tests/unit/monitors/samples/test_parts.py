@@ -64,3 +64,13 @@ def test_a_folder_is_of_one_schema(tmp_path: Path) -> None:
     SampleParts(tmp_path).begin(log.SCHEMA)
     with pytest.raises(DataError, match="its section of the project file has changed"):
         SampleParts(tmp_path).begin(log.SCHEMA.model_copy(update={"label_delay": log.HOUR}))
+
+
+def test_a_part_that_was_cut_short_is_named(tmp_path: Path) -> None:
+    """With the two ways to mend it: no trainer is at fault."""
+    made = sample_stream.publish(log.training_period(), log.write(tmp_path / "log"), tmp_path / "s", tmp_path / "w")
+    path = made.listed()[3]
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(DataError, match=f"the samples in {path} cannot be read") as caught:
+        parts.samples(path)
+    assert "restore the file from a backup; or remove its folder, and `leeway samples build`" in caught.value.hint

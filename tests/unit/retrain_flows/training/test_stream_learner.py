@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from river import compose, linear_model, preprocessing
 
 from features import scoring
-from features.errors import TrainerError
+from features.errors import DataError, TrainerError
 from features.window import from_ms, to_ms
 from monitors.samples import parts
 from monitors.samples.parts import SampleParts
@@ -166,6 +167,17 @@ def test_a_model_that_learns_by_chance_is_named(stream: tuple[Workspace, SampleP
     step(None, first)
     with pytest.raises(TrainerError, match="gave another model at 20130101T000000"):
         step(None, first)
+
+
+def test_a_part_that_cannot_be_read_is_no_fault_of_the_trainer(tmp_path: Path) -> None:
+    """It is learned from once its labels are final: the part itself is named then."""
+    with world.open_registry(tmp_path) as registry:
+        ws = world.workspace(tmp_path, registry, world.write_events(tmp_path))
+        made = sample_stream.of_workspace(ws, world.START, world.START + 5 * world.DAY, tmp_path)
+        cut = made.listed()[0]
+        cut.write_bytes(cut.read_bytes()[:500])
+        with pytest.raises(DataError, match=f"the samples in {cut} cannot be read"):
+            sample_stream.learned(ws, made, PLAN)
 
 
 def test_older_parts_and_those_before_the_begin_are_passed_over(stream: tuple[Workspace, SampleParts]) -> None:
