@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
+
+_folders: set[Path] = set()
+"""Folders of project files whose modules can be imported."""
 
 
 def make_importable(project_dir: Path) -> None:
@@ -15,7 +19,18 @@ def make_importable(project_dir: Path) -> None:
     """
     if str(project_dir) not in sys.path:
         sys.path.append(str(project_dir))
+    _folders.add(project_dir.resolve())
     importlib.invalidate_caches()
+
+
+def raised_at(error: BaseException) -> str:
+    """Return the innermost line of the user's modules in the traceback of *error*; "" if none of them is in it."""
+    installed = Path(sys.prefix).resolve()
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename).resolve()
+        if not path.is_relative_to(installed) and any(path.is_relative_to(folder) for folder in _folders):
+            return f"{path.name}, line {frame.lineno}, in {frame.name}: {frame.line}"
+    return ""
 
 
 def shadowed(module: ModuleType, name: str, project_dir: Path) -> str:

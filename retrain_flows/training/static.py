@@ -47,16 +47,16 @@ class Trainer:
 
 @contextmanager
 def trainer_errors(path: str) -> Iterator[None]:
-    """Raise an error of the user's code as a TrainerError that names the import path; the original is its cause."""
+    """Raise an error of the user's code as a TrainerError with import path and line; the original is its cause."""
     try:
         yield
     except errors.LeewayError:
         raise
     except Exception as error:
-        msg = f"trainer {path} raised {type(error).__name__}: {error}"
-        raise errors.TrainerError(
-            msg, hint="run the trainer by itself on a few rows; its traceback is below"
-        ) from error
+        place = user_code.raised_at(error)
+        msg = f"trainer {path} raised {type(error).__name__}: {error}{f' ({place})' if place else ''}"
+        hint = "run the trainer by itself on a few rows; LEEWAY_DEBUG=1 shows the whole traceback"
+        raise errors.TrainerError(msg, hint=hint) from error
 
 
 def load_trainer(path: str, project_dir: Path) -> Trainer:

@@ -101,6 +101,14 @@ def test_what_a_trainer_raises_is_kept_as_the_cause() -> None:
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
+def test_the_line_that_raised_is_told(project: Path) -> None:
+    """That of the project's own module, though a package raised; the rest of the traceback is for LEEWAY_DEBUG."""
+    (project / "broken.py").write_text("import json\n\ndef make():\n    return json.loads('{')\n")
+    with pytest.raises(TrainerError, match=r"\(broken\.py, line 4, in make: return json\.loads\('\{'\)\)") as caught:
+        static.load_trainer("broken:make", project).new()
+    assert "LEEWAY_DEBUG=1" in caught.value.hint
+
+
 def test_fitting_needs_rows_and_a_fit() -> None:
     """Both are said before anything odd happens inside a library."""
     with pytest.raises(NotEnoughData, match="no labelled rows"):
