@@ -126,7 +126,7 @@ def list_files(directory: Path) -> list[Path]:
         return [directory]
     if not directory.is_dir():
         msg = f"{directory} is not there"
-        raise errors.DataError(msg, hint="create the directory, or correct events.*.path in the project file")
+        raise errors.DataError(msg, hint="create the directory, or correct `path` of its source in the project file")
     files = (p for p in directory.rglob("*") if p.suffix in FORMATS and _is_file(p))
     return sorted(p for p in files if not any(part[0] in "._" for part in p.relative_to(directory).parts))
 

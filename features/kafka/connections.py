@@ -142,7 +142,8 @@ def partitions(client: Any, bootstrap: str, topic: str) -> list[int]:
     close = difflib.get_close_matches(topic, client.topics(), n=1)
     guess = f"; did you mean `{close[0]}`?" if close else ""
     msg = f"there is no topic {topic} at {kafka_address.redacted(bootstrap)}{guess}"
-    raise errors.BrokerError(msg, hint="`leeway produce` makes it, or correct events.*.topic in the project file")
+    hint = "create it (`leeway produce` makes those of events), or correct `topic` of its source in the project file"
+    raise errors.BrokerError(msg, hint=hint)
 
 
 def _timeouts() -> dict[str, int]:

@@ -187,9 +187,14 @@ def _set_pointer(c: sa.Connection, step: _PointerMove, to: str) -> None:
 
 
 def _require_ready(reg: Registry, version: Version) -> None:
+    """Raise IllegalMove for a version without a baseline, and ArtifactError without its model file."""
     if version.baseline is None:
         msg = f"{version.model} {version.version} has no baseline: its drift could not be monitored"
-        raise IllegalMove(msg, hint="store its baseline first")
+        hint = (
+            "candidates that a gate rejected have none, and `leeway retrain` tries new ones; if its predictions are in "
+            f"the events, `leeway baseline --version {version.version} --start ... --end ...` makes it"
+        )
+        raise IllegalMove(msg, hint=hint)
     if version.artifact is not None and not reg.artifacts.verify(version.artifact):
         msg = f"the model file of {version.model} {version.version} is missing or altered ({version.artifact[:12]})"
         raise ArtifactError(msg, hint="restore it from a backup, or train again")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 
 import pytest
 
@@ -25,3 +26,12 @@ def test_an_address_that_is_not_known_is_named(address: str, hint: str) -> None:
         pass
 
     assert hint in str(told.value.hint)
+
+
+def test_a_topic_that_is_not_there_is_mended_at_the_source_that_names_it() -> None:
+    """Events and facts have topics: the hint holds for both."""
+    client = SimpleNamespace(partitions_for_topic=lambda _: None, topics=lambda: {"orders"})
+    with pytest.raises(errors.BrokerError, match=r"no topic order at .* did you mean `orders`") as told:
+        connections.partitions(client, "127.0.0.1:9", "order")
+
+    assert "correct `topic` of its source" in told.value.hint

@@ -142,8 +142,9 @@ def test_a_champion_needs_a_baseline(reg: Registry) -> None:
     """Without a baseline nothing could tell when the version drifts."""
     make.model(reg)
     make.version(reg, "v1")
-    with pytest.raises(IllegalMove, match="has no baseline"):
+    with pytest.raises(IllegalMove, match="has no baseline") as caught:
         make.promote(reg, "v1", 0)
+    assert "`leeway baseline --version v1 --start ... --end ...` makes it" in caught.value.hint
 
 
 @pytest.mark.parametrize("harm", ["missing", "altered"])
