@@ -112,6 +112,7 @@ def test_a_reader_that_is_killed_loses_nothing_and_repeats_nothing(tmp_path: Pat
     assert -signal.SIGKILL == killed_landing.land_and_die(land, (tmp_path,), 1, before=before)
     assert (5 if before else 0) == land(tmp_path)
     assert [f"f{n}" for n in range(5)] == [row["flight"] for row in landed(project(tmp_path))]
+    assert not any(tmp_path.rglob("*.scratch"))
 
 
 def test_pages_end_with_parts_of_files(tmp_path: Path) -> None:

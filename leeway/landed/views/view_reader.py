@@ -7,8 +7,9 @@ anew, all parts are read again, and what is there twice changes no value.
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count, islice
@@ -89,8 +90,8 @@ class ViewReader:
         total = 0
         with numbered_files.turn(self.view):
             while most is None or total < most:
-                with tempfile.TemporaryDirectory(dir=self.view.state, prefix=".view-") as scratch:
-                    pages = list(islice(self._pages(Path(scratch), now), PAGES))
+                with self._scratch() as scratch:
+                    pages = list(islice(self._pages(scratch, now), PAGES))
                     if not pages:
                         break
                     total += self._answer(pages)
@@ -113,8 +114,19 @@ class ViewReader:
 
     def examine(self) -> None:
         """Let Flink look at the query, without any facts; raises what :meth:`land` does where it is no view."""
-        with tempfile.TemporaryDirectory(dir=self.view.state, prefix=".view-") as scratch:
-            self._run(fact_view_run.examined, Path(scratch))
+        with numbered_files.turn(self.view), self._scratch() as scratch:
+            self._run(fact_view_run.examined, scratch)
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        """Yield an empty folder, which is removed, as is one that a killed reader has left."""
+        folder = self.view.beside("scratch")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
 
     def _new_files(self) -> Iterator[tuple[Path, str]]:
         """Yield each file that has not been read to its end, and its mark."""
