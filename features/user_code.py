@@ -27,7 +27,10 @@ def raised_at(error: BaseException) -> str:
     """Return the innermost line of the user's modules in the traceback of *error*; "" if none of them is in it."""
     installed = Path(sys.prefix).resolve()
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        path = Path(frame.filename).resolve()
+        path = Path(frame.filename)
+        if not path.is_absolute():  # of a package compiled by Cython, or no file at all
+            continue
+        path = path.resolve()
         if not path.is_relative_to(installed) and any(path.is_relative_to(folder) for folder in _folders):
             return f"{path.name}, line {frame.lineno}, in {frame.name}: {frame.line}"
     return ""

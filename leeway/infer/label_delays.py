@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.errors import DataError
 from leeway.infer import feature_columns, log_files, log_sample
 from leeway.infer.columns import InferredColumns
 from leeway.infer.time_columns import time_format
@@ -21,8 +22,8 @@ ROWS_OF_A_FILE = 200_000
 """Rows of one file of labels that are read, at most."""
 FILES = 400
 """Files of labels that are read, at most."""
-WITHOUT_A_MATCH = 3
-"""Files in a row, after others have matched, that end the reading."""
+WITHOUT_A_MATCH, BEFORE_A_MATCH = 3, 60
+"""Files in a row without a label of these predictions that end the reading: after others have matched, and before."""
 _OUTLIERS = 0.99
 """The part of labels up to whose time predictions count as followed; the others may be misspelled."""
 
@@ -51,12 +52,13 @@ def observed(events: Path, labels: Path | None, inferred: InferredColumns) -> np
     made_at = _dated(first, names["id"], names["time"])
     if labels is None:
         return _delays(made_at, _dated(first, names["id"], names["label_time"]))
-    known_at: dict[str, int] = {}
+    known_at, ends = dict[str, int](), [max(made_at.values(), default=0)]
     for part in _matching(log_files.files(labels), made_at, names):
-        known_at |= part
-    if not known_at or not made_at:
+        known_at |= {key: at for key, at in part.items() if key in made_at}
+        ends.append(int(np.quantile(list(part.values()), _OUTLIERS, method="nearest")))
+    if not known_at:
         return np.zeros(0, np.int64)
-    begin, end = min(made_at.values()), int(np.quantile(list(known_at.values()), _OUTLIERS, method="nearest"))
+    begin, end = min(made_at.values()), max(ends)
     followed = {key: at for key, at in made_at.items() if at <= (begin + end) // 2}
     delays = _delays(followed, known_at)
     return delays if len(delays) else _delays(made_at, known_at)
@@ -66,12 +68,21 @@ def _matching(files: Sequence[Path], made_at: Mapping[str, int], names: Mapping[
     """Yield the times of the labels of each file by id, until files stop having labels of these predictions."""
     matched, without = False, 0
     for file in files[:FILES]:
-        known_at = _dated(_rows(file, ROWS_OF_A_FILE), names["id"], names["label_time"])
-        yield known_at
+        known_at = _times_in(file, names)
+        if known_at:
+            yield known_at
         without = 0 if made_at.keys() & known_at.keys() else without + 1
         matched = matched or not without
-        if matched and without >= WITHOUT_A_MATCH:
+        if without >= (WITHOUT_A_MATCH if matched else BEFORE_A_MATCH):
             return
+
+
+def _times_in(file: Path, names: Mapping[str, str]) -> dict[str, int]:
+    """Return the time of each label of a file by id; none of a file that cannot be read, which `leeway check` names."""
+    try:
+        return _dated(_rows(file, ROWS_OF_A_FILE), names["id"], names["label_time"])
+    except DataError:
+        return {}
 
 
 def _delays(made_at: dict[str, int], known_at: dict[str, int]) -> npt.NDArray[np.int64]:

@@ -31,7 +31,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "version": ("model_version", "version", "modelversion", "model_ver", "model_id"),
 }  # fmt: skip
 _SHARED = {("label_time", "time")}
-"""Roles of a column that another role may have as well: where labels are in the same rows, both times may be one."""
+"""Roles of a column that another role may have as well, where no other column can: both times of a row may be one."""
 _WORDS: Mapping[str, frozenset[str]] = {
     "id": frozenset({"id", "uuid", "guid", "nr", "no", "number", "key", "nummer"}),
     "time": frozenset({"time", "timestamp", "date", "datetime", "ts", "at"}),
@@ -51,6 +51,10 @@ _OUTPUTS = (
     "proba_",
 )
 """How the names of a model's outputs begin, beside that of its prediction."""
+_OF_A_PREDICTION = frozenset({
+    "raw", "class", "label", "proba", "prob", "probability", "logit", "rank", "low", "high", "lower", "upper", "std",
+})  # fmt: skip
+"""What follows the name of the prediction in those of other outputs; `forecast_temp` is an input."""
 MAX_VERSIONS = 50
 """Distinct values up to which a column can be the model version."""
 _MIN_SHARE = 0.9
@@ -90,11 +94,12 @@ def find_columns(
     columns, because = _wished(table, wishes, roles), dict[str, str]()
     shared = None if labels is None else labels.column_names
     for part in roles:
-        taken = {column for role, column in columns.items() if (role, part) not in _SHARED}
-        free = [name for name in table.column_names if name and name not in taken]
+        free = [name for name in table.column_names if name and name not in columns.values()]
         if part == "id" and shared is not None:
             free = [name for name in free if name in shared]
-        if part not in columns and (best := next(_candidates(part, table, free), None)):
+        shared_with = [column for role, column in columns.items() if (role, part) in _SHARED]
+        found = itertools.chain(_candidates(part, table, free), _candidates(part, table, shared_with))
+        if part not in columns and (best := next(found, None)):
             columns[part], reason = best
             because |= {part: reason} if reason else {}
     if "id" not in columns and "time" in columns and labels is None and _is_unique(table[columns["time"]]):
@@ -140,12 +145,13 @@ def _of_labels(labels: pa.Table, wishes: ColumnWishes, key: str) -> dict[str, st
 def other_outputs(names: Iterable[str], prediction: str) -> Iterator[str]:
     """Yield those *names* that a model's other outputs have: the class beside its probability, one for each class.
 
-    >>> list(other_outputs(["y_pred_proba_low", "y_pred", "score_raw", "age"], "score"))
+    >>> list(other_outputs(["y_pred_proba_low", "y_pred", "score_raw", "score_bureau", "age"], "score"))
     ['y_pred_proba_low', 'y_pred', 'score_raw']
     """
     for name in names:
         key = _key(name)
-        if key.startswith((*_OUTPUTS, f"{_key(prediction)}_")) or key in _OUTPUTS:
+        rest = key.removeprefix(f"{_key(prediction)}_")
+        if key.startswith(_OUTPUTS) or (rest != key and rest in _OF_A_PREDICTION):
             yield name
 
 

@@ -21,7 +21,9 @@ ROW_BY_ROW = ("Calc", "TableSourceScan")
 """Operators of a plan that look at one row at a time, and pass each on at most once."""
 _OPERATOR = re.compile(r"^[\s:|+-]*([A-Za-z]+)\(", re.MULTILINE)
 _TEXT = re.compile(r"'(?:[^']|'')*'")
-_CHANGING = re.compile(r"\b(RAND|RAND_INTEGER|UUID|NOW|CURRENT_\w+|LOCALTIME|LOCALTIMESTAMP|PROCTIME|UNIX_TIMESTAMP)\(")
+_CHANGING = re.compile(
+    r"\b(RAND|RAND_INTEGER|UUID|NOW|CURRENT_\w+|LOCALTIME|LOCALTIMESTAMP|PROCTIME|UNIX_TIMESTAMP(?=\(\)))\("
+)
 """Functions whose result does not follow from the row alone."""
 _AS_TEXT = re.compile(r"(TINYINT|SMALLINT|INT|BIGINT|FLOAT|DOUBLE|DECIMAL)\b.*")
 _AS_IT_IS = re.compile(r"(CHAR|VARCHAR|STRING|BOOLEAN)\b.*|TIMESTAMP_LTZ\([0-3]\)")

@@ -89,9 +89,10 @@ class ViewReader:
         """
         total = 0
         with numbered_files.turn(self.view):
+            files = list(self._new_files())  # what comes meanwhile is for the next time, or this one might not end
             while most is None or total < most:
                 with self._scratch() as scratch:
-                    pages = list(islice(self._pages(scratch, now), PAGES))
+                    pages = list(islice(self._pages(files, scratch, now), PAGES))
                     if not pages:
                         break
                     total += self._answer(pages)
@@ -122,33 +123,35 @@ class ViewReader:
         """Yield an empty folder, which is removed, as is one that a killed reader has left."""
         folder = self.view.beside("scratch")
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700)
+        folder.mkdir(mode=0o700, exist_ok=True)
         try:
             yield folder
         finally:
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _new_files(self) -> Iterator[tuple[Path, str]]:
-        """Yield each file that has not been read to its end, and its mark."""
+        """Yield each file that has not been read to its end, and its mark; one without a byte has nothing to read."""
         root = location.directory(reading.place(self.view.of))
         for path in file_chunks.list_files(root):
             mark = directory_feed.mark(path, str(path.relative_to(root)) if path != root else path.name)
-            if mark and self.landed().parts.get(mark) != WHOLE:
+            if mark and self.landed().parts.get(mark) != WHOLE and path.stat().st_size:
                 yield path, mark
 
-    def _new_parts(self) -> Iterator[tuple[Chunk, str, int]]:
-        """Yield each part that has not been read, its file's mark, and how many parts have been read with it."""
-        for path, mark in self._new_files():
+    def _new_parts(self, files: Sequence[tuple[Path, str]]) -> Iterator[tuple[Chunk, str, int]]:
+        """Yield each part of *files* that has not been read, its file's mark, and how many have been read with it."""
+        for path, mark in files:
+            if self.landed().parts.get(mark) == WHOLE:
+                continue
             chunks, done = list(location.file_references(path, self.view.of.csv)), self.landed().parts.get(mark, 0)
             for number, chunk in enumerate(chunks[done:], done + 1):
                 yield chunk, mark, WHOLE if number == len(chunks) else number
 
-    def _pages(self, scratch: Path, now: datetime) -> Iterator[_Page]:
-        """Yield pages of what has not been read, whose facts are lines of JSON in *scratch* by then."""
+    def _pages(self, files: Sequence[tuple[Path, str]], scratch: Path, now: datetime) -> Iterator[_Page]:
+        """Yield pages of what has not been read of *files*, whose facts are lines of JSON in *scratch* by then."""
         of, wanted = self.view.of, sorted(self.view.view.columns.items())
         pages = (_Page(scratch / f"{n}.in", scratch / f"{n}.out") for n in count())
         page = next(pages)
-        for chunk, mark, parts in self._new_parts():
+        for chunk, mark, parts in self._new_parts(files):
             facts, rejects = reading.decode(of, self.view.view.source, wanted, chunk, now=now)
             json_pages.write(facts, of, self.view.view.columns, page.lines)
             page.facts, page.rejects = page.facts + facts.num_rows, [*page.rejects, *rejects]

@@ -74,6 +74,13 @@ def test_the_label_delay_is_that_of_the_slow_labels(tmp_path: Path, labels_until
     assert timedelta(days=6) == model_of(tmp_path).schema.label_delay
 
 
+def test_files_of_labels_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
+    """`leeway check` names them; the delay is that of the others."""
+    log(tmp_path, dict.fromkeys(range(DAYS), 50))
+    (tmp_path / "labels" / "003.jsonl").write_text("[1]\n")
+    assert timedelta(days=6) == model_of(tmp_path).schema.label_delay
+
+
 def test_the_positive_label_is_the_one_with_higher_scores(tmp_path: Path) -> None:
     """Where labels are elsewhere, too: `default` would be taken by its word."""
     log(tmp_path, dict.fromkeys(range(DAYS), 50))
@@ -151,6 +158,15 @@ def test_the_time_may_be_the_id(tmp_path: Path) -> None:
     wishes = ColumnWishes.of({"label": "repaid"}, None, None)
     model = starter_file.write(tmp_path / "leeway.yaml", tmp_path / "log.parquet", wishes=wishes).model()
     assert ("time", "time") == (model.schema.columns.id, model.schema.columns.label_time)
+
+
+def test_the_time_of_a_label_is_no_time_of_predictions_where_another_column_can_be(tmp_path: Path) -> None:
+    """Or predictions would be dated by when their labels came."""
+    made = frame().rename(columns={"time": "closed_at"})
+    made.assign(opened_at=made["closed_at"] - pd.Timedelta(hours=3)).to_parquet(tmp_path / "log.parquet")
+    wishes = ColumnWishes.of({"label": "repaid", "label_time": "closed_at"}, None, None)
+    model = starter_file.write(tmp_path / "leeway.yaml", tmp_path / "log.parquet", wishes=wishes).model()
+    assert ("opened_at", "closed_at") == (model.schema.columns.time, model.schema.columns.label_time)
 
 
 def test_a_few_letters_tell_the_encoding(tmp_path: Path) -> None:

@@ -101,8 +101,13 @@ def test_what_a_trainer_raises_is_kept_as_the_cause() -> None:
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
-def test_the_line_that_raised_is_told(project: Path) -> None:
+def test_the_line_that_raised_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """That of the project's own module, though a package raised; the rest of the traceback is for LEEWAY_DEBUG."""
+    monkeypatch.chdir(project)
+    text = "import numpy\n\ndef make():\n    return numpy.random.default_rng().choice(5, 9, replace=False)\n"
+    (project / "compiled.py").write_text(text)  # its frames have relative names
+    with pytest.raises(TrainerError, match=r"\(compiled\.py, line 4, in make: "):
+        static.load_trainer("compiled:make", project).new()
     (project / "broken.py").write_text("import json\n\ndef make():\n    return json.loads('{')\n")
     with pytest.raises(TrainerError, match=r"\(broken\.py, line 4, in make: return json\.loads\('\{'\)\)") as caught:
         static.load_trainer("broken:make", project).new()
