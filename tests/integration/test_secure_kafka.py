@@ -42,7 +42,7 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str,
         more = f"SASL_SSL://localhost:{numbers['tls']},SSL://localhost:{numbers['mutual']},"
         more += f"SASL_PLAINTEXT://localhost:{numbers['bare']}"
         found = dict(made(at, port, controller))
-        user = PASSWORD.replace('"', '\\\\"')  # once for JAAS, once for a file of properties
+        user = PASSWORD.replace('"', '\\"')  # for JAAS
         scram = LOGIN.format("scram.Scram", "")
         return found | {
             "listeners": f"{found['listeners']},{more}",
