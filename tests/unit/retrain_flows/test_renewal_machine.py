@@ -116,9 +116,11 @@ class Renewals(RuleBasedStateMachine):
     def promote(self, days: int) -> None:
         """Another version serves, with a baseline of some days."""
         name = f"v{len(self.versions) + 1}"
-        made = world.baseline(world.days(self.model.rng, days, 20)).model_copy(
-            update={"version": name, "start": self.model.now - days * DAY, "end": self.model.now,
-                    "events": self.model.baseline.events})  # fmt: skip
+        drawn, start = world.baseline(world.days(self.model.rng, days, 20)), self.model.now - days * DAY
+        moved = to_ms(start) - min(one.start for one in drawn.inputs)
+        inputs = tuple(one.model_copy(update={"start": one.start + moved}) for one in drawn.inputs)
+        made = drawn.model_copy(update={"version": name, "start": start, "end": self.model.now, "inputs": inputs,
+                                        "events": self.model.baseline.events})  # fmt: skip
         self.model.register(made, len(self.versions))
         self.versions[name], self.serving = made, name
 
