@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy import stats
 
 from features.errors import DataError
 from features.schema import Task
@@ -181,8 +180,9 @@ def _auc(values: pa.ChunkedArray, made: pa.ChunkedArray) -> float:
     n = np.bincount(member, minlength=2)
     if len(kinds) != 2 or n.min() < MIN_OF_A_VALUE:
         return 0.5
-    ranks = stats.rankdata(made.filter(there).to_numpy())
-    return float((ranks[member == 1].sum() - n[1] * (n[1] + 1) / 2) / (n[0] * n[1]))
+    from sklearn.metrics import roc_auc_score  # slow
+
+    return float(roc_auc_score(member, made.filter(there).to_numpy()))
 
 
 def _mean_score(labels: LabelSample, value: str) -> float | None:

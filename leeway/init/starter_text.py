@@ -53,6 +53,7 @@ from sklearn.ensemble import {model}
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
+
 def static():
     """Return an unfitted model. It is fitted on a DataFrame of features: numbers, NaN if missing, and text or None."""
     encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2)

@@ -25,6 +25,7 @@ _CHANGING = re.compile(
     r"\b(RAND|RAND_INTEGER|UUID|NOW|CURRENT_\w+|LOCALTIME|LOCALTIMESTAMP|PROCTIME|UNIX_TIMESTAMP(?=\(\)))\("
 )
 """Functions whose result does not follow from the row alone."""
+_OF_TEXT = ("CHAR", "VARCHAR", "STRING")
 _AS_TEXT = re.compile(r"(TINYINT|SMALLINT|INT|BIGINT|FLOAT|DOUBLE|DECIMAL)\b.*")
 _AS_IT_IS = re.compile(r"(CHAR|VARCHAR|STRING|BOOLEAN)\b.*|TIMESTAMP_LTZ\([0-3]\)")
 
@@ -78,10 +79,10 @@ def run(view: ViewQuery, pages: Sequence[tuple[Path, Path]], logs: Path, *, stre
     EngineError
         Flink does not start, or fails.
     """
-    tables = environment_job.environment(logs, streaming=streaming)
+    tables, columns = environment_job.environment(logs, streaming=streaming), dict[str, str]()
     for page, (source, target) in enumerate(pages):
         tables.execute_sql(_table(view.table, view.columns, source))
-        columns = _checked(tables, view)
+        columns = columns or _checked(tables, view)  # the plan is the same for all pages
         texts = {name: kind if _AS_IT_IS.fullmatch(kind) else "STRING" for name, kind in columns.items()}
         tables.create_temporary_view(_result(page), tables.sql_query(view.query))
         tables.execute_sql(_table(_target(page), texts, target))
@@ -132,10 +133,9 @@ def _problems(view: ViewQuery, plan: str, columns: Mapping[str, str]) -> Iterato
     for name, kind in view.needed.items():
         if name not in columns:
             yield f"does not select `{name}`, which is {kind}", f"it selects {', '.join(columns)}"
-        elif (kind == "the id") is not columns[name].startswith(("CHAR", "VARCHAR", "STRING")) or (
-            kind != "the id" and not columns[name].startswith("TIMESTAMP_LTZ")
-        ):
-            wanted = "STRING" if kind == "the id" else TIME
+            continue
+        wanted, fitting = ("STRING", _OF_TEXT) if kind == "the id" else (TIME, ("TIMESTAMP_LTZ",))
+        if not columns[name].startswith(fitting):
             yield f"has {columns[name]} as `{name}`, which is {kind}", f"write CAST(... AS {wanted}) AS {name}"
     for name, kind in columns.items():
         if not (_AS_TEXT.fullmatch(kind) or _AS_IT_IS.fullmatch(kind)):

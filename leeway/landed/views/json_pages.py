@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -54,16 +54,12 @@ def read(folder: Path, types: Mapping[str, str]) -> pa.Table:
     schema = pa.schema([(name, pa.bool_() if kind == "BOOLEAN" else pa.string()) for name, kind in types.items()])
     parse = arrow_json.ParseOptions(explicit_schema=schema)
     parts = [
-        arrow_json.read_json(path, arrow_json.ReadOptions(block_size=max(path.stat().st_size, 1)), parse)
-        for path in _parts(folder)
+        arrow_json.read_json(path, arrow_json.ReadOptions(block_size=path.stat().st_size), parse)
+        for path in sorted(folder.glob("part-*"))
+        if path.stat().st_size
     ]
     rows = pa.concat_tables(parts) if parts else schema.empty_table()
     return rows.select(list(types)).cast(pa.schema([(name, _arrow(kind)) for name, kind in types.items()]))
-
-
-def _parts(folder: Path) -> Iterator[Path]:
-    """Yield the files that are not empty, in their order."""
-    yield from sorted(path for path in folder.glob("part-*") if path.stat().st_size)
 
 
 def _arrow(kind: str) -> pa.DataType:

@@ -131,10 +131,10 @@ class ViewReader:
 
     def _new_files(self) -> Iterator[tuple[Path, str]]:
         """Yield each file that has not been read to its end, and its mark; one without a byte has nothing to read."""
-        root = location.directory(reading.place(self.view.of))
+        root, parts = location.directory(reading.place(self.view.of)), self.landed().parts
         for path in file_chunks.list_files(root):
             mark = directory_feed.mark(path, str(path.relative_to(root)) if path != root else path.name)
-            if mark and self.landed().parts.get(mark) != WHOLE and path.stat().st_size:
+            if mark and parts.get(mark) != WHOLE and path.stat().st_size:
                 yield path, mark
 
     def _new_parts(self, files: Sequence[tuple[Path, str]]) -> Iterator[tuple[Chunk, str, int]]:
