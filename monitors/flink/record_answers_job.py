@@ -30,6 +30,9 @@ PROMPT = {
     "python.fn-execution.arrow.batch.size": "2000",
     "python.fn-execution.bundle.time": "100",
     "execution.buffer-timeout.interval": "5 ms",
+    # A batch's answers come all at once; 4 MB hold them (embedded: on a cluster its own configuration counts).
+    "taskmanager.network.memory.floating-buffers-per-gate": "128",
+    "taskmanager.network.memory.max-buffers-per-channel": "128",
 }
 """Flink's options of a job whose answers are waited for: a batch is what came in a tenth of a second.
 
@@ -107,8 +110,10 @@ def submit(tables: Any, function: RecordFunction, requests: Requests, outputs: E
     schema = Schema.new_builder()
     for name, of in _COLUMNS.items():
         schema.column(name, of)
-    # The crossing to a stream and back makes the planner call the function once for all three who read it.
-    tables.create_temporary_view("answers", tables.from_data_stream(tables.to_data_stream(rows), schema.build()))
+    # The crossing to a stream and back makes the planner call the function once for all three who read it. Rescaled,
+    # the sinks have a thread of their own: they write one batch while Python answers the next.
+    answers = tables.from_data_stream(tables.to_data_stream(rows).rescale(), schema.build())
+    tables.create_temporary_view("answers", answers)
     return insert(tables, outputs, {
         "events": "SELECT k, v, at_ms, digest FROM answers WHERE v IS NOT NULL",
         "rejects": "SELECT r AS line FROM answers CROSS JOIN UNNEST(letters) AS u(r)",

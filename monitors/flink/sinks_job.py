@@ -137,6 +137,9 @@ _KEYED = {"key.format": "raw", "key.fields": "k", "value.format": "raw", "value.
 def _exactly_once(prefix: str, timeout: timedelta) -> Mapping[str, str]:
     """Return the options of a topic that is written in transactions, whose names begin with *prefix*."""
     return {
+        # A request to the broker costs more than its bytes: by default it holds 16 kB, some thirty predictions.
+        "properties.batch.size": str(256 << 10),
+        "properties.linger.ms": "5",
         "properties.transaction.timeout.ms": str(to_ms(timeout)),
         "properties.max.request.size": str(16 << 20),
         "sink.delivery-guarantee": "exactly-once",
