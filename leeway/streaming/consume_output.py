@@ -163,6 +163,7 @@ class OutputConsumer:
             ignore=self.model.signals.ignored,
             policy=self.model.incidents,
             judge=judge,
+            awaits_decision=self.model.retrain is not None,
         )
         self.tally.ingested(placed, result)
 

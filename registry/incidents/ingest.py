@@ -68,6 +68,7 @@ def ingest(
     ignore: frozenset[Signal] = frozenset(),
     policy: IncidentPolicy | None = None,
     judge: Judge | None = None,
+    awaits_decision: bool = True,
 ) -> Ingested:
     """Store *reports* and what follows from them, all in one transaction, whatever number of times they are delivered.
 
@@ -92,13 +93,15 @@ def ingest(
     judge
         Gives the verdicts over time. It is called on a snapshot, and again if what it rests on changed in between.
         Without one, reports are stored with the findings they bring.
+    awaits_decision
+        Whether an incident stays open until something is decided about it; False where the models are only monitored.
 
     Raises
     ------
     NotFound
         A version is not registered.
     """
-    rules = _Rules(policy or IncidentPolicy(), ignore, now)
+    rules = _Rules(policy or IncidentPolicy(), ignore, now, awaits_decision)
     for _ in range(SNAPSHOTS if judge else 0):
         with reg.read() as c:
             judged = _judged(c, reports, judge)
@@ -143,6 +146,7 @@ class _Rules:
     policy: IncidentPolicy
     ignore: frozenset[Signal]
     now: datetime
+    awaits_decision: bool
 
 
 def _written(c: sa.Connection, judged: _Judged, rules: _Rules) -> Ingested:
@@ -184,7 +188,8 @@ def _in_order(
         by_signal = ordering.moments_by_signal(windows[model, version], newest_ends[model, version])
         for signal, moments in by_signal.items():
             store = StoredIncidents(history, signal, rules.now)
-            life = SignalLifecycle(model, version, signal, rules.policy, store, opens=signal not in rules.ignore)
+            life = SignalLifecycle(model, version, signal, rules.policy, store, opens=signal not in rules.ignore,
+                                   awaits_decision=rules.awaits_decision)  # fmt: skip
             verdicts = store.verdicts(moments, rules.policy)
             items += [((moment.at, model, version, signal.value), (life, verdicts, moment)) for moment in moments]
     yield from (item for _, item in sorted(items, key=lambda pair: pair[0]))

@@ -130,6 +130,7 @@ class SignalLifecycle:
     """The life cycle of the incidents of one *signal* of one model version, by a *policy*, in a *store*.
 
     *opens* is false for a signal that is ignored: an incident that is open goes on, and none is opened or reopened.
+    *awaits_decision* is false for a model that is only monitored: nobody decides there, so incidents end without.
     """
 
     model: str
@@ -138,6 +139,7 @@ class SignalLifecycle:
     policy: IncidentPolicy
     store: IncidentStore
     opens: bool = True
+    awaits_decision: bool = True
 
     def observe(self, observation: Observation) -> tuple[Incident, Change | None] | None:
         """Write what *observation* does, and return the incident and its change; None where it does nothing."""
@@ -188,7 +190,10 @@ class SignalLifecycle:
         if incident.windows and not cleared:
             return ""
         if not self.store.is_decided(incident):
-            return "" if incident.windows else incident_rules.CORRECTED
+            if not incident.windows:
+                return incident_rules.CORRECTED
+            if self.awaits_decision:
+                return ""
         return incident_rules.STEADY_AGAIN if cleared else ""
 
     def _recounted(self, incident: Incident, verdicts: Sequence[SignalVerdict]) -> Incident:

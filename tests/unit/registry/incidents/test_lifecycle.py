@@ -27,9 +27,11 @@ def _champion(reg: Registry) -> None:
     make.champion(reg)
 
 
-def put(reg: Registry, *reports: Report, policy: IncidentPolicy | None = None) -> Ingested:
+def put(
+    reg: Registry, *reports: Report, policy: IncidentPolicy | None = None, awaits_decision: bool = True
+) -> Ingested:
     """Ingest *reports* as one batch."""
-    return ingest.ingest(reg, reports, now=make.NOW, policy=policy)
+    return ingest.ingest(reg, reports, now=make.NOW, policy=policy, awaits_decision=awaits_decision)
 
 
 def play(reg: Registry, line: str, policy: IncidentPolicy | None = None, *, start: int = 1) -> list[Incident]:
@@ -169,6 +171,22 @@ def test_drift_within_the_cool_down_continues_the_incident(reg: Registry) -> Non
     assert ["opened", "resolved", "reopened"] == told(reg)
     (cleared,) = put(reg, make.window(7, Verdict.STEADY), make.window(8, Verdict.STEADY), policy=COOL).resolved
     assert again.id == cleared.id
+
+
+@pytest.mark.parametrize(("awaits", "open_then"), [(True, 1), (False, 0)])
+def test_where_nobody_decides_an_incident_ends_when_it_is_steady(reg: Registry, awaits: bool, open_then: int) -> None:
+    """Of a model that is only monitored it ends, with `nothing` as its decision; of others it waits for one."""
+    for day, word in enumerate("DSS", 1):
+        put(reg, make.window(day, SAID[word]), policy=COOL, awaits_decision=awaits)
+    assert open_then == len(queries.undecided(reg))
+    (incident,) = queries.incidents(reg)
+    if awaits:
+        assert IncidentState.OPEN is incident.state
+        return
+    assert "steady again" == incident.resolution
+    assert [Action.NOTHING] == [decision.action for decision in queries.decisions(reg)]
+    (again,) = put(reg, make.window(6), policy=COOL, awaits_decision=False).reopened
+    assert incident.id == again.id
 
 
 def test_drift_after_the_cool_down_is_another_incident(reg: Registry) -> None:
