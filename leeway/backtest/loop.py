@@ -70,8 +70,8 @@ class Backtest:
     def _ingest(self, served: Serving, judges: SequentialVerdicts, at: datetime) -> None:
         """Store the reports on the windows that close at a moment."""
         reports = list(self._reports(served, at))
-        ingest.ingest(self.workspace.registry, reports, now=at, ignore=self.model.signals.ignored,
-                      policy=self.model.incidents, judge=judges.judge)  # fmt: skip
+        rules = ingest.Rules(self.model.incidents, self.model.signals.ignored)
+        ingest.ingest(self.workspace.registry, reports, now=at, rules=rules, judge=judges.judge)
 
     def _reports(self, served: Serving, at: datetime) -> Iterator[Report]:
         cut = self.model.schema.windows

@@ -156,15 +156,10 @@ class OutputConsumer:
         reached, now = {self.model.name: until} if until else {}, self.clock()
 
         judge = partial(self._judges.judge, until=reached, with_more_faults=partial(self._skew.added, now=now))
-        result = ingest.ingest(
-            self.opened.registry,
-            placed,
-            now=now,
-            ignore=self.model.signals.ignored,
-            policy=self.model.incidents,
-            judge=judge,
-            awaits_decision=self.model.retrain is not None,
+        rules = ingest.Rules(
+            self.model.incidents, self.model.signals.ignored, awaits_decision=self.model.retrain is not None
         )
+        result = ingest.ingest(self.opened.registry, placed, now=now, rules=rules, judge=judge)
         self.tally.ingested(placed, result)
 
     def once(self) -> Tally:

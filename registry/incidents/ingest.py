@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -44,6 +44,25 @@ JUDGED_FROM = (
 """The actions in the audit log that may change how windows of their model are judged."""
 
 
+@dataclass(frozen=True)
+class Rules:
+    """By what the incidents of a model are counted.
+
+    Parameters
+    ----------
+    policy
+        When an incident opens and ends, and how severe it is.
+    ignore
+        Signals that open no incident.
+    awaits_decision
+        Whether an incident stays open until something is decided about it; False where the model is only monitored.
+    """
+
+    policy: IncidentPolicy = field(default_factory=IncidentPolicy)
+    ignore: frozenset[Signal] = frozenset()
+    awaits_decision: bool = True
+
+
 class Ingested(NamedTuple):
     """What a batch changed: numbers of reports, and the incidents as they stand afterwards.
 
@@ -65,10 +84,8 @@ def ingest(
     reports: Sequence[Report],
     *,
     now: datetime,
-    ignore: frozenset[Signal] = frozenset(),
-    policy: IncidentPolicy | None = None,
+    rules: Rules | None = None,
     judge: Judge | None = None,
-    awaits_decision: bool = True,
 ) -> Ingested:
     """Store *reports* and what follows from them, all in one transaction, whatever number of times they are delivered.
 
@@ -86,22 +103,18 @@ def ingest(
         Reports of any models, versions and windows, in any order.
     now
         The time that is recorded.
-    ignore
-        Signals that open no incident.
-    policy
-        When an incident opens and ends, and how severe it is; the default policy if absent.
+    rules
+        By what incidents are counted; the default ones if absent.
     judge
         Gives the verdicts over time. It is called on a snapshot, and again if what it rests on changed in between.
         Without one, reports are stored with the findings they bring.
-    awaits_decision
-        Whether an incident stays open until something is decided about it; False where the models are only monitored.
 
     Raises
     ------
     NotFound
         A version is not registered.
     """
-    rules = _Rules(policy or IncidentPolicy(), ignore, now, awaits_decision)
+    rules = rules or Rules()
     for _ in range(SNAPSHOTS if judge else 0):
         with reg.read() as c:
             judged = _judged(c, reports, judge)
@@ -109,9 +122,9 @@ def ingest(
             return Ingested(0, 0, judged.duplicates)
         with reg.write() as c:
             if judged.is_current(c):
-                return _written(c, judged, rules)
+                return _written(c, judged, rules, now)
     with reg.write() as c:
-        return _written(c, _judged(c, reports, judge), rules)
+        return _written(c, _judged(c, reports, judge), rules, now)
 
 
 class _Judged(NamedTuple):
@@ -139,22 +152,12 @@ def _judged(c: sa.Connection, reports: Sequence[Report], judge: Judge | None) ->
     return _Judged(judged, len(reports) - len(unknown), last.seq if last else 0)
 
 
-@dataclass(frozen=True)
-class _Rules:
-    """By what incidents are counted; *now* is the time that is recorded."""
-
-    policy: IncidentPolicy
-    ignore: frozenset[Signal]
-    now: datetime
-    awaits_decision: bool
-
-
-def _written(c: sa.Connection, judged: _Judged, rules: _Rules) -> Ingested:
+def _written(c: sa.Connection, judged: _Judged, rules: Rules, now: datetime) -> Ingested:
     """Store what was judged, and let the incidents of its signals follow."""
     versions = {(r.model, r.version) for r in judged.reports}
     newest_ends = {version: stored_reports.newest_ends(c, *version) for version in versions}
-    stored = stored_reports.store(c, judged.reports, rules.now)
-    changes = _follow(c, stored, newest_ends, rules)
+    stored = stored_reports.store(c, judged.reports, now)
+    changes = _follow(c, stored, newest_ends, rules, now)
     revised = sum(s.revision > 1 for s in stored)
     return Ingested(len(stored) - revised, revised, judged.duplicates, *_grouped(c, changes))
 
@@ -163,11 +166,12 @@ def _follow(
     c: sa.Connection,
     stored: Sequence[StoredReport],
     newest_ends: Mapping[Version, Mapping[Stage, datetime]],
-    rules: _Rules,
+    rules: Rules,
+    now: datetime,
 ) -> dict[int, Change]:
     """Show every signal's windows, in order, to its life cycle; return how each incident that changed did."""
     changes: dict[int, Change] = {}
-    for life, verdicts, moment in _in_order(c, stored, newest_ends, rules):
+    for life, verdicts, moment in _in_order(c, stored, newest_ends, rules, now):
         incident, change = life.observe(moment.observation(verdicts)) or (None, None)
         if incident is not None and change is not None:
             changes[incident.id] = change.after(changes.get(incident.id))
@@ -178,7 +182,8 @@ def _in_order(
     c: sa.Connection,
     stored: Sequence[StoredReport],
     newest_ends: Mapping[Version, Mapping[Stage, datetime]],
-    rules: _Rules,
+    rules: Rules,
+    now: datetime,
 ) -> Iterator[tuple[SignalLifecycle, Sequence[SignalVerdict], Moment]]:
     """Yield the moments of every champion's signals, with the verdicts they need: by time, whichever model's."""
     champions = {(row.model, row.version) for row in mapping.fetch(c, Champion, mapping.select(Champion))}
@@ -187,7 +192,7 @@ def _in_order(
         history = WindowHistory(c, model, version)
         by_signal = ordering.moments_by_signal(windows[model, version], newest_ends[model, version])
         for signal, moments in by_signal.items():
-            store = StoredIncidents(history, signal, rules.now)
+            store = StoredIncidents(history, signal, now)
             life = SignalLifecycle(model, version, signal, rules.policy, store, opens=signal not in rules.ignore,
                                    awaits_decision=rules.awaits_decision)  # fmt: skip
             verdicts = store.verdicts(moments, rules.policy)

@@ -19,6 +19,7 @@ from registry import operations, queries
 from registry.config import IncidentPolicy
 from registry.connection import Registry
 from registry.incidents import ingest
+from registry.incidents.ingest import Rules
 from registry.records import Action, Incident, IncidentState, Version
 from tests.support import recorded_history as replayed
 from tests.support.example_counts import examples
@@ -151,7 +152,7 @@ def opened(reg: Registry, model: str, reports: list[Report], policy: IncidentPol
     """Return the incidents of *model* after its windows came in one end after the other, each decided at once."""
     for end in sorted({r.window_end for r in reports}):
         batch = [r.model_copy(update={"model": model}) for r in reports if r.window_end == end]
-        for incident in ingest.ingest(reg, batch, now=NOW, policy=policy).opened:
+        for incident in ingest.ingest(reg, batch, now=NOW, rules=Rules(policy)).opened:
             operations.record_decision(
                 reg,
                 model=model,

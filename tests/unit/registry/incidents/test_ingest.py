@@ -15,6 +15,7 @@ from monitors.report import Report
 from registry import operations, outbox, queries
 from registry.connection import Registry
 from registry.incidents import ingest
+from registry.incidents.ingest import Rules
 from registry.records import Action, IncidentState
 from tests.support import registry_values as make
 from tests.support.example_counts import examples
@@ -24,7 +25,7 @@ DRIFT, STEADY, UNSURE = Verdict.DRIFT, Verdict.STEADY, Verdict.NOT_ENOUGH
 
 def put(reg: Registry, *reports: Report, ignore: frozenset[Signal] = frozenset()) -> ingest.Ingested:
     """Ingest *reports* as one batch."""
-    return ingest.ingest(reg, reports, now=make.NOW, ignore=ignore)
+    return ingest.ingest(reg, reports, now=make.NOW, rules=Rules(ignore=ignore))
 
 
 def test_the_same_reports_again_change_nothing(reg: Registry) -> None:

@@ -14,7 +14,7 @@ from registry import operations, outbox, queries
 from registry.config import IncidentPolicy, OpenAfter
 from registry.connection import Registry
 from registry.incidents import ingest, stored_reports
-from registry.incidents.ingest import Ingested
+from registry.incidents.ingest import Ingested, Rules
 from registry.records import Action, Incident, IncidentState
 from tests.support import registry_values as make
 
@@ -31,7 +31,8 @@ def put(
     reg: Registry, *reports: Report, policy: IncidentPolicy | None = None, awaits_decision: bool = True
 ) -> Ingested:
     """Ingest *reports* as one batch."""
-    return ingest.ingest(reg, reports, now=make.NOW, policy=policy, awaits_decision=awaits_decision)
+    rules = Rules(policy or IncidentPolicy(), awaits_decision=awaits_decision)
+    return ingest.ingest(reg, reports, now=make.NOW, rules=rules)
 
 
 def play(reg: Registry, line: str, policy: IncidentPolicy | None = None, *, start: int = 1) -> list[Incident]:

@@ -26,6 +26,7 @@ from registry import operations, outbox, queries
 from registry.config import IncidentPolicy, OpenAfter
 from registry.connection import Registry
 from registry.incidents import ingest
+from registry.incidents.ingest import Rules
 from registry.records import Action, Incident, IncidentState
 from tests.support import registry_values as make
 from tests.support.example_counts import examples
@@ -197,7 +198,7 @@ class Episodes(RuleBasedStateMachine):
     def deliver_again(self, data: st.DataObject) -> None:
         """Any report that was delivered once comes again, and changes nothing."""
         some = data.draw(st.lists(st.sampled_from(self.reports), max_size=3))
-        again = ingest.ingest(self.reg, some, now=make.NOW, policy=self.timeline.policy)
+        again = ingest.ingest(self.reg, some, now=make.NOW, rules=Rules(self.timeline.policy))
         assert (0, 0, len(some), (), (), (), ()) == again
 
     @precondition(lambda self: queries.undecided(self.reg, self.model))
@@ -229,7 +230,7 @@ class Episodes(RuleBasedStateMachine):
     def _tell(self, stage: Stage, day: int, segment: str, word: str) -> None:
         report = window(self.model, day, word, next(self.numbers), stage=stage, segment=segment)
         self.reports.append(report)
-        ingest.ingest(self.reg, [report], now=make.NOW, policy=self.timeline.policy)
+        ingest.ingest(self.reg, [report], now=make.NOW, rules=Rules(self.timeline.policy))
         self.timeline.reads(stage, day, segment, word)
 
     @invariant()
@@ -328,7 +329,7 @@ def test_the_size_of_batches_does_not_matter(
         reports = [window(model, next(days[stage]), word, 100, stage=stage) for stage, word in told]
         arrived = reports[::-1] if turned else reports
         for batch in batches(sorted(arrived, key=lambda r: r.window_end), sizes):
-            ingest.ingest(reg, batch, now=make.NOW, policy=policy)
+            ingest.ingest(reg, batch, now=make.NOW, rules=Rules(policy))
         types = [m.type for m in outbox.messages(reg, model)]
         return [types, *(_plain(i, model) for i in queries.incidents(reg, model))]
 
