@@ -6,6 +6,8 @@ reader's browser either: the theme brings all it needs.
 
 from __future__ import annotations
 
+import ast
+import functools
 import importlib
 import os
 import pkgutil
@@ -56,6 +58,9 @@ nitpick_ignore_regex = [
     ("py:exc", r"struct\.error|KafkaError|sqlite3\.Error|ArrowInvalid|typer\.BadParameter"),
 ]
 suppress_warnings = ["ref.python"]
+
+# Python looks a class up by parsing its whole module, for each class again.
+ast.parse = functools.lru_cache(maxsize=64)(ast.parse)
 
 # All modules are imported before any is read: autodoc writes evaluated annotations into pydantic's BaseModel, and the
 # models of frameworks that are imported after that (Prefect's, FastAPI's) cannot be made.
