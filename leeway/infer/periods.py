@@ -13,13 +13,17 @@ import numpy.typing as npt
 from features.window import Windows, from_ms, to_ms
 
 _DAY, _HOUR, _MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
-WINDOW_CHOICES = ((28 * _DAY, 7 * _DAY), (7 * _DAY, _DAY), (_DAY, 6 * _HOUR), (_DAY, _HOUR), (4 * _HOUR, 15 * _MINUTE),
-          (_HOUR, 5 * _MINUTE), (15 * _MINUTE, _MINUTE))  # fmt: skip
+WINDOW_CHOICES = (
+    (112 * _DAY, 28 * _DAY), (28 * _DAY, 7 * _DAY), (7 * _DAY, _DAY), (_DAY, 6 * _HOUR), (_DAY, _HOUR),
+    (4 * _HOUR, 15 * _MINUTE), (_HOUR, 5 * _MINUTE), (15 * _MINUTE, _MINUTE),
+)  # fmt: skip
 """(size, slide) of windows to choose from, the longest first."""
 ENOUGH_SLICES = 60
 """Slices that a log should have under the chosen slide."""
 ENOUGH_ROWS = 20
 """Rows per slice that are aimed at; a quarter of that is accepted."""
+ENOUGH_WINDOW_ROWS = 20
+"""Rows that a window has at least: one of fewer is made longer."""
 BASELINE_SLICES = 28
 """Slices of the baseline where the log is long enough: four weeks of days; below 20 there is no guarantee."""
 DELAY_CHOICES = (timedelta(0), _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 6 * _HOUR, 12 * _HOUR, _DAY)
@@ -38,6 +42,11 @@ class InferredPeriods:
     def slices(self) -> int:
         """The number of slices of the baseline."""
         return (self.end - self.start) // self.windows.slide
+
+    @property
+    def rows_a_window(self) -> float:
+        """About how many rows a window has."""
+        return self.rows_a_day * (self.windows.size / _DAY)
 
 
 def periods(ms: npt.NDArray[np.int64], rows: int) -> InferredPeriods:
@@ -68,13 +77,28 @@ def periods(ms: npt.NDArray[np.int64], rows: int) -> InferredPeriods:
 
 
 def _cut(span: int, rate: float) -> tuple[timedelta, timedelta]:
-    """Return size and slide: a day's slide, a week's where rows are few, else the longest with enough of them."""
-    week, day, *_ = WINDOW_CHOICES
-    if rate * to_ms(_DAY) < ENOUGH_ROWS / 4 and span >= ENOUGH_SLICES * to_ms(week[1]):
-        return week
-    long_enough = [pair for pair in WINDOW_CHOICES[1:] if span >= ENOUGH_SLICES * to_ms(pair[1])]
-    full_enough = [pair for pair in long_enough if rate * to_ms(pair[1]) >= ENOUGH_ROWS / 4]
-    return next(iter(full_enough), day if span > 3 * to_ms(_DAY) else WINDOW_CHOICES[-1])
+    """Return size and slide: a day's slide, weeks' where rows are few, else the longest with enough of them."""
+    day = WINDOW_CHOICES[2]
+    full = [pair for pair in WINDOW_CHOICES[2:] if rate * to_ms(pair[1]) >= ENOUGH_ROWS / 4]
+    if full:
+        long_enough = [pair for pair in full if span >= ENOUGH_SLICES * to_ms(pair[1])]
+        return next(iter(long_enough), day if span > 3 * to_ms(_DAY) else WINDOW_CHOICES[-1])
+    return _longer(*_of_few(span, rate), span, rate)
+
+
+def _of_few(span: int, rate: float) -> tuple[timedelta, timedelta]:
+    """Return size and slide where a day has few rows: the shortest slide with enough of them that the log allows."""
+    four_weeks, week, day = WINDOW_CHOICES[:3]
+    allowed = [pair for pair in (week, four_weeks) if span >= ENOUGH_SLICES * to_ms(pair[1])]
+    full = [pair for pair in allowed if rate * to_ms(pair[1]) >= ENOUGH_ROWS / 4]
+    return (*full, *allowed[::-1], day if span > 3 * to_ms(_DAY) else WINDOW_CHOICES[-1])[0]
+
+
+def _longer(size: timedelta, slide: timedelta, span: int, rate: float) -> tuple[timedelta, timedelta]:
+    """Return a window with enough rows: as many slices longer as it takes, up to a quarter of the log."""
+    step = to_ms(7 * slide if slide == _DAY else slide)
+    needed = min(math.ceil(ENOUGH_WINDOW_ROWS / (rate * step)), span // 4 // step)
+    return max(size, timedelta(milliseconds=needed * step)), slide
 
 
 def label_delay(gaps: npt.NDArray[np.int64], slide: timedelta) -> timedelta:

@@ -15,13 +15,17 @@ from leeway.infer import periods
 from leeway.infer.roles import ColumnWishes
 from leeway.init import draft
 from leeway.init.draft import Draft
-from leeway.init.starter_text import HEAD, MEANING, MONITOR, RETRAIN, TRUST, comment, trainer, yaml_text
+from leeway.init.starter_text import FEW_ROWS, HEAD, MEANING, MONITOR, RETRAIN, TRUST, comment, trainer, yaml_text
 from leeway.project.load import Project
+from monitors.config import MonitorPolicy
 
 TRAINERS = ("trainers", "leeway_trainers")
 """Names for the trainer module; the first that is free is used."""
 
-
+LEAST_ROWS = 10
+"""Values of a window below which it is never judged, as few as rows may be."""
+BUDGET_SLICES = 13
+"""Slices in which one false alarm is put up with, at least; 90 days where that is more."""
 EVALUATION_WINDOWS = 4
 """Windows in the evaluation period."""
 SCHEDULE_WINDOWS = 5
@@ -170,7 +174,9 @@ def _watching(made: Draft) -> Iterator[str]:
     start, end = (yaml_text(day) if ":" in day else day for day in periods.dates((cut.start, cut.end)))
     few = "; fewer than 20 carry no guarantee" if cut.slices < 20 else ""
     yield f"    baseline: {{start: {start}, end: {end}}}  # what windows are compared with: {cut.slices} slices{few}\n"
-    yield MONITOR
+    rows = int(cut.rows_a_window / 2)  # so that a window with half of the usual rows is still judged
+    few_rows = FEW_ROWS.format(rows=max(LEAST_ROWS, rows)) if rows < MonitorPolicy().min_rows else ""
+    yield MONITOR.format(days=max(90, BUDGET_SLICES * cut.windows.slide.days), few=few_rows)
 
 
 def _retraining(made: Draft, module: str | None) -> Iterator[str]:

@@ -23,10 +23,11 @@ MEANING = {
 }
 MONITOR = """\
     monitor:
-      false_alarms: 1 per 90 days  # the guaranteed false-alarm rate; `leeway replay` shows the effect of others
-      # error_stream: page_hinkley  # also monitors single losses: fast, outside the guarantee
-    # incidents: {open_after: {windows: 2, of: 3}}  # by default each window of drift opens or extends one
+      false_alarms: 1 per {days} days  # the guaranteed false-alarm rate; `leeway replay` shows the effect of others
+{few}      # error_stream: page_hinkley  # also monitors single losses: fast, outside the guarantee
+    # incidents: {{open_after: {{windows: 2, of: 3}}}}  # by default each window of drift opens or extends one
 """
+FEW_ROWS = "      min_rows: {rows}  # values of a window below which it is not judged; by default 30\n"
 RETRAIN = """\
     signals:  # the action on an incident of each signal: retrain, alert or ignore; a data fault never retrains
       performance: retrain
