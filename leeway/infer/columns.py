@@ -130,8 +130,16 @@ def _require_roles(parts: Mapping[str, str], table: pa.Table) -> None:
             hint += "; if there is none, --number-rows copies the log with row numbers as ids"
             raise NoIdColumn(msg, hint=hint)
         if part == "prediction":
-            hint += "; or --label COLUMN names the label: a labelled log is enough to train a first model"
+            which = _may_be_it(parts, table)
+            hint += f"; or --label COLUMN names the label{which}: a labelled log is enough to train a first model"
         raise DataError(msg, hint=hint)
+
+
+def _may_be_it(parts: Mapping[str, str], table: pa.Table) -> str:
+    """Return the columns of two values in words, as one of them may be the label; the last ones, where it often is."""
+    free = [name for name in table.column_names if name and name not in parts.values()]
+    two = [name for name in free if feature_columns.distinct_values(table[name]) == 2]
+    return f" (it may be {' or '.join(two[-3:])}, of two values)" if two else ""
 
 
 def _absent(parts: Mapping[str, str]) -> Iterator[str]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features import errors
 from leeway.init import starter_file
 from leeway.project.load import Model
 from monitors.config import MonitorPolicy
@@ -53,3 +54,13 @@ def test_the_budget_is_of_thirteen_slices_at_least(tmp_path: Path, every: timede
     made = model_of(tmp_path, 2_000, every)
     assert timedelta(days=days) == made.monitor.false_alarms.span
     assert MonitorPolicy().false_alarms.count == made.monitor.false_alarms.count
+
+
+def test_a_column_of_two_values_is_named_where_no_label_is_found(tmp_path: Path) -> None:
+    """`is_fraud` may be a feature as well: it is not taken, and the hint names it."""
+    times = pd.date_range("2025-01-01", periods=50, freq="h")
+    log = pd.DataFrame({"id": range(50), "time": times, "x": np.arange(50) * 0.3, "is_fraud": [0, 1] * 25})
+    log.to_csv(tmp_path / "log.csv", index=False)
+    with pytest.raises(errors.DataError) as refused:
+        starter_file.write(tmp_path / "leeway.yaml", tmp_path / "log.csv")
+    assert "it may be is_fraud, of two values" in str(refused.value.hint)
