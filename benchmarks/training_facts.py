@@ -122,7 +122,12 @@ WAYS = {
 
 
 def _read(target: Path) -> pd.DataFrame:
-    return pq.read_table(sorted(target.rglob("*.parquet")) or target, columns=["id", MEAN, COUNT]).to_pandas().set_index("id").sort_index()
+    return (
+        pq.read_table(sorted(target.rglob("*.parquet")) or target, columns=["id", MEAN, COUNT])
+        .to_pandas()
+        .set_index("id")
+        .sort_index()
+    )
 
 
 def _show(rows: int, costs: dict[str, Cost], sets: list[pd.DataFrame]) -> None:
