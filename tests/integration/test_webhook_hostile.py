@@ -69,12 +69,17 @@ def receiver(*answers: Answer) -> Iterator[tuple[str, list[str]]]:
 
 
 def _message_id(connection: socket.socket) -> str:
-    """Read a request's head and return the message's id."""
-    head = b""
-    while b"\r\n\r\n" not in head and (piece := connection.recv(65536)):
-        head += piece
-    lines = (line.partition(b": ") for line in head.split(b"\r\n"))
-    return next((value.decode() for name, _, value in lines if name == b"webhook-id"), "")
+    """Read a request and return the message's id; a connection that is closed with a body unread loses its answer."""
+    read = b""
+    while b"\r\n\r\n" not in read and (piece := connection.recv(65536)):
+        read += piece
+    head, _, body = read.partition(b"\r\n\r\n")
+    lines = [line.partition(b": ") for line in head.split(b"\r\n")]
+    fields = {name.decode().lower(): value.decode() for name, _, value in lines}
+    missing = int(fields.get("content-length", 0)) - len(body)
+    while missing > 0 and (piece := connection.recv(65536)):
+        missing -= len(piece)
+    return fields.get("webhook-id", "")
 
 
 def says(*pieces: bytes) -> Answer:
