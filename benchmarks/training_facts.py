@@ -99,7 +99,8 @@ def _pandas(log: Path, target: Path) -> None:
     seen = pd.DataFrame({MEAN: by_key.rolling("3h").mean(), COUNT: by_key.rolling("1d").count()}).reset_index()
     seen["at"] += DELAY
     rows = pd.merge_asof(rows.sort_values("at"), seen.sort_values("at"), on="at", by="key")
-    rows.drop(columns="at").sort_values(["time", "id"]).to_parquet(target)
+    target.mkdir()
+    rows.drop(columns="at").sort_values(["time", "id"]).to_parquet(target / "rows.parquet")
 
 
 def _build(log: Path, target: Path, *, flink: bool) -> None:
@@ -122,12 +123,8 @@ WAYS = {
 
 
 def _read(target: Path) -> pd.DataFrame:
-    return (
-        pq.read_table(sorted(target.rglob("*.parquet")) or target, columns=["id", MEAN, COUNT])
-        .to_pandas()
-        .set_index("id")
-        .sort_index()
-    )
+    table = pq.read_table(sorted(target.rglob("*.parquet")), columns=["id", MEAN, COUNT])
+    return table.to_pandas().set_index("id").sort_index()
 
 
 def _show(rows: int, costs: dict[str, Cost], sets: list[pd.DataFrame]) -> None:

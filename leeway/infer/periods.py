@@ -14,10 +14,12 @@ from features.window import Windows, from_ms, to_ms
 
 _DAY, _HOUR, _MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 WINDOW_CHOICES = (
-    (112 * _DAY, 28 * _DAY), (28 * _DAY, 7 * _DAY), (7 * _DAY, _DAY), (_DAY, 6 * _HOUR), (_DAY, _HOUR),
-    (4 * _HOUR, 15 * _MINUTE), (_HOUR, 5 * _MINUTE), (15 * _MINUTE, _MINUTE),
+    (7 * _DAY, _DAY), (_DAY, 6 * _HOUR), (_DAY, _HOUR), (4 * _HOUR, 15 * _MINUTE), (_HOUR, 5 * _MINUTE),
+    (15 * _MINUTE, _MINUTE),
 )  # fmt: skip
 """(size, slide) of windows to choose from, the longest first."""
+LONGER_CHOICES = (28 * _DAY, 7 * _DAY), (112 * _DAY, 28 * _DAY)
+"""The same where a day has few rows, the shortest first."""
 ENOUGH_SLICES = 60
 """Slices that a log should have under the chosen slide."""
 ENOUGH_ROWS = 20
@@ -78,27 +80,20 @@ def periods(ms: npt.NDArray[np.int64], rows: int) -> InferredPeriods:
 
 def _cut(span: int, rate: float) -> tuple[timedelta, timedelta]:
     """Return size and slide: a day's slide, weeks' where rows are few, else the longest with enough of them."""
-    day = WINDOW_CHOICES[2]
-    full = [pair for pair in WINDOW_CHOICES[2:] if rate * to_ms(pair[1]) >= ENOUGH_ROWS / 4]
-    if full:
-        long_enough = [pair for pair in full if span >= ENOUGH_SLICES * to_ms(pair[1])]
-        return next(iter(long_enough), day if span > 3 * to_ms(_DAY) else WINDOW_CHOICES[-1])
-    return _longer(*_of_few(span, rate), span, rate)
+    few = rate * to_ms(_DAY) < ENOUGH_ROWS / 4
+    choices = LONGER_CHOICES if few else WINDOW_CHOICES
+    long_enough = [pair for pair in choices if span >= ENOUGH_SLICES * to_ms(pair[1])]
+    full_enough = [pair for pair in long_enough if rate * to_ms(pair[1]) >= ENOUGH_ROWS / 4]
+    fallback = WINDOW_CHOICES[0 if span > 3 * to_ms(_DAY) else -1]
+    size, slide = (*full_enough, *(long_enough[::-1] if few else ()), fallback)[0]
+    return (_longer(size, slide, span, rate) if few else size), slide
 
 
-def _of_few(span: int, rate: float) -> tuple[timedelta, timedelta]:
-    """Return size and slide where a day has few rows: the shortest slide with enough of them that the log allows."""
-    four_weeks, week, day = WINDOW_CHOICES[:3]
-    allowed = [pair for pair in (week, four_weeks) if span >= ENOUGH_SLICES * to_ms(pair[1])]
-    full = [pair for pair in allowed if rate * to_ms(pair[1]) >= ENOUGH_ROWS / 4]
-    return (*full, *allowed[::-1], day if span > 3 * to_ms(_DAY) else WINDOW_CHOICES[-1])[0]
-
-
-def _longer(size: timedelta, slide: timedelta, span: int, rate: float) -> tuple[timedelta, timedelta]:
-    """Return a window with enough rows: as many slices longer as it takes, up to a quarter of the log."""
+def _longer(size: timedelta, slide: timedelta, span: int, rate: float) -> timedelta:
+    """Return the size of a window with enough rows: as many slices longer as it takes, up to a quarter of the log."""
     step = to_ms(7 * slide if slide == _DAY else slide)
     needed = min(math.ceil(ENOUGH_WINDOW_ROWS / (rate * step)), span // 4 // step)
-    return max(size, timedelta(milliseconds=needed * step)), slide
+    return max(size, timedelta(milliseconds=needed * step))
 
 
 def label_delay(gaps: npt.NDArray[np.int64], slide: timedelta) -> timedelta:

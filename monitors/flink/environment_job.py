@@ -21,11 +21,11 @@ from monitors.flink import file_paths, gateway_threads_job, loopback_job, python
 
 HEAP = "768m"
 """Java heap of embedded runs: counts are small, and events stay in files until the Python worker opens them."""
-JAVA_OPTIONS = f"-Xmx{HEAP} -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
-"""Java options of embedded runs, which are short and on few cores: counting is in Python, so optimised compilation and
-parallel garbage collection would only cost."""
 SERVICE_JAVA_OPTIONS = f"-Xmx{HEAP} -XX:+UseSerialGC"
 """Java options of an embedded run that lasts and in which Java has half of the work."""
+JAVA_OPTIONS = f"{SERVICE_JAVA_OPTIONS} -XX:TieredStopAtLevel=1"
+"""Java options of other embedded runs, which are short and on few cores: counting is in Python, so optimised
+compilation and parallel garbage collection would only cost."""
 
 
 @dataclass(frozen=True, slots=True)
