@@ -33,7 +33,7 @@ from serving.batch.run_plan import FOLDER, Part
 from serving.batch.topic_target import TopicTarget
 from serving.model import Served
 from serving.offline import EventPeriod
-from serving.prediction_log.log import DIGEST
+from serving.prediction_log.event_table import DIGEST
 
 FACTS = "facts.json"
 """Name of the file of dead letters of facts in the run's folder."""

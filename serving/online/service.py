@@ -17,7 +17,8 @@ from serving.online.fact_features import FactFeatures
 from serving.online.follower import Follower
 from serving.online.lineup import Loaded
 from serving.online.shadow import Shadow
-from serving.prediction_log.log import Made, PredictionLog
+from serving.prediction_log.event_table import Made
+from serving.prediction_log.log import PredictionLog
 from serving.requests import named_json, open_inference
 from serving.requests.problems import InvalidRequest, Problem
 from serving.requests.rows import Rows

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from features import scoring
 from serving.online.lineup import Loaded
-from serving.prediction_log.log import Made, PredictionLog
+from serving.prediction_log.event_table import Made
+from serving.prediction_log.log import PredictionLog
 from serving.requests.rows import Rows
 
 MAX_WAITING = 1_000
@@ -78,8 +79,7 @@ class Shadow:
             self.counts.failed += len(rows)
             _LOG.debug("%s %s failed in shadow", self.log.schema.model, trial.version, exc_info=True)
             return
-        good = scoring.is_answered(made)
-        if not good.all():
+        if len(made) != len(rows) or not scoring.is_answered(made).all():
             self.counts.failed += len(rows)
             return
         self.counts.answered += len(rows)

@@ -14,20 +14,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
-from features.events import decode, encode
-from features.schema import PREDICTION, EventSchema, FeatureKind
+from features import errors
+from features.schema import EventSchema
 from features.window import UTC
-from serving.prediction_log import journal
+from serving.prediction_log import event_table, journal
+from serving.prediction_log.event_table import Made
 from serving.prediction_log.journal import Journal
-from serving.requests.rows import Rows
 
 _LOG = logging.getLogger("leeway.serve")
-DIGEST, PREDICTOR = encode.DIGEST, "leeway.predictor"
-"""Columns of the log beside the event's own: the sha256 of the model file, and what computed the prediction."""
+_PAUSE = 1e-6
+"""Seconds of rest after each column, in which answers go on (:func:`serving.prediction_log.event_table.events`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +50,6 @@ class Limits:
     rows: int = 200_000
     waiting_rows: int = 100_000
     waiting_bytes: int = 64 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """Predictions of some rows, and what made them."""
-
-    rows: Rows
-    predictions: Sequence[Any]
-    version: str
-    digest: str
-    predictor: str
 
 
 @dataclass(slots=True)
@@ -96,7 +84,7 @@ class PredictionLog:
         self.schema, self.target, self.limits = schema, target, limits
         self.counts = LogCounts()
         self._journals, self._name = journals, name
-        self._columns = _arrow_schema(schema)
+        self._columns = event_table.columns(schema)
         self._waiting: deque[Made] = deque()
         self._rows = self._bytes = 0
         self._lock = threading.Lock()
@@ -149,13 +137,15 @@ class PredictionLog:
         """Append what waits to the journal; publish it where it is due."""
         try:
             self._append()
+            while last and self._waiting:
+                self._append()
             if self._journal is not None and (last or self._due(self._journal)):
                 self._end(self._journal)
             while self._closed:
                 self._publish(self._closed[0])
                 del self._closed[0]
             self.counts.failing = ""
-        except (OSError, pa.ArrowException) as error:
+        except Exception as error:  # whatever it is, a thread that had ended would log nothing any more
             self._fail(error)
 
     def _end(self, current: Journal) -> None:
@@ -176,22 +166,52 @@ class PredictionLog:
         return current.rows >= self.limits.rows or time.monotonic() - self._opened >= self.limits.publish
 
     def _append(self) -> None:
-        """Append what waits to the journal. What could not be written waits on."""
-        while self._waiting:
-            if self._journal is not None and self._journal.is_gone:
-                self._end(self._journal)
-            if self._journal is None:
-                self._journal = Journal(self._new_path(), self._columns)
-                self._opened = time.monotonic()
-            batch = list(self._waiting)
-            table = _events(self.schema, batch).cast(self._columns).combine_chunks()
-            self._journal.append(table.to_batches()[0])
-            with self._lock:
-                for each in batch:
-                    self._waiting.popleft()
-                    self._rows -= len(each.rows)
-                    self._bytes -= each.rows.size
-            self.counts.journaled += table.num_rows
+        """Append what waits to the journal. What could not be written waits on, as does what is added meanwhile."""
+        batch = list(self._waiting)
+        if not batch:
+            return
+        if self._journal is not None and self._journal.is_gone:
+            self._end(self._journal)
+        if self._journal is None:
+            self._journal = Journal(self._new_path(), self._columns)
+            self._opened = time.monotonic()
+        try:
+            table = self._table(batch)
+        except (ValueError, TypeError):  # Arrow's own are of both kinds
+            if not self._drop_misfits(batch):
+                raise
+            return
+        self._journal.append(table.to_batches()[0])
+        self._forget(batch)
+        self.counts.journaled += table.num_rows
+
+    def _table(self, batch: Sequence[Made]) -> pa.Table:
+        events = event_table.events(self.schema, batch, rest=lambda: time.sleep(_PAUSE))
+        return events.cast(self._columns).combine_chunks()
+
+    def _drop_misfits(self, batch: Sequence[Made]) -> bool:
+        """Drop and count predictions that are no events; return whether there were any.
+
+        Those beside them are written in the next turn.
+        """
+        before = self.counts.dropped
+        for each in batch:
+            try:
+                self._table([each])
+            except (ValueError, TypeError) as error:
+                text = "%s: %d rows of version %s are no prediction events, and not in the log: %s"
+                _LOG.error(text, self.schema.model, len(each.rows), each.version, errors.reason(error))
+                self.counts.dropped += len(each.rows)
+                self._forget([each])
+        return self.counts.dropped > before
+
+    def _forget(self, batch: Sequence[Made]) -> None:
+        """Take predictions out of memory."""
+        with self._lock:
+            for each in batch:
+                self._waiting.remove(each)
+                self._rows -= len(each.rows)
+                self._bytes -= each.rows.size
 
     def _new_path(self) -> Path:
         """Return a path whose name sorts after those of earlier journals."""
@@ -201,30 +221,3 @@ class PredictionLog:
         if not self.counts.failing:
             _LOG.error("the prediction log of %s cannot be written: %s; answers go on", self.schema.model, error)
         self.counts.failing = f"{type(error).__name__}: {error}"
-
-
-def _events(schema: EventSchema, made: Sequence[Made]) -> pa.Table:
-    """Return predictions as prediction events, with the digest and the predictor beside them."""
-    kinds = {FeatureKind.NUMERIC: pa.float64(), FeatureKind.CATEGORICAL: pa.string()}
-    columns = {
-        decode.ID: pa.array([i for each in made for i in each.rows.ids], pa.string()),
-        decode.TIME: pa.array([t for each in made for t in each.rows.times], pa.int64()),
-        decode.VERSION: pa.array([each.version for each in made for _ in each.rows.ids], pa.string()),
-        PREDICTION: pa.array([p for each in made for p in each.predictions], kinds[schema.prediction_kind]),
-    }
-    for name, kind in schema.features.items():
-        values = [v for each in made for v in each.rows.features[name]]
-        columns[name] = pa.array(values, kinds[kind], from_pandas=True)
-    table = encode.events(schema, "predictions", pa.table(columns))
-    for name, of in ((DIGEST, "digest"), (PREDICTOR, "predictor")):
-        if name not in table.column_names:
-            table = table.append_column(name, pa.array([getattr(each, of) for each in made for _ in each.rows.ids]))
-    return table
-
-
-def _arrow_schema(schema: EventSchema) -> pa.Schema:
-    """Return the columns of the log's rows."""
-    empty = Made(Rows({name: [] for name in schema.features}, [], [], 0), [], "", "", "")
-    table = _events(schema, [empty])
-    texts = {DIGEST, PREDICTOR}
-    return pa.schema([pa.field(f.name, pa.string() if f.name in texts else f.type) for f in table.schema])

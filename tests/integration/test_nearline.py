@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.window import UTC, to_ms
-from serving.prediction_log.log import DIGEST
+from serving.prediction_log.event_table import DIGEST
 from tests.support import serving_world as world
 from tests.support.command_line import invoke
 from tests.support.running_command import Running

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from monitors.flink import parts_job
-from serving.prediction_log.log import DIGEST
+from serving.prediction_log.event_table import DIGEST
 from tests.support import serving_world as world
 from tests.support import without_engine
 from tests.support.command_line import document, invoke

@@ -24,7 +24,7 @@ from serving.batch import part_scoring, row_answers, run_plan
 from serving.batch.part_scoring import PartScoring
 from serving.batch.run_plan import Part
 from serving.offline import EventPeriod
-from serving.prediction_log.log import DIGEST
+from serving.prediction_log.event_table import DIGEST
 from tests.support import serving_world as world
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

@@ -72,28 +72,29 @@ def test_a_slow_trial_delays_nothing_and_its_drops_are_counted(tmp_path: Path) -
 
 
 class Broken:
-    """A predictor that raises, or has no answer."""
+    """A predictor that raises, or has not one answer a row."""
 
     name = "broken"
 
-    def __init__(self, answer: float | None) -> None:
-        self._answer = answer
+    def __init__(self, *answers: float) -> None:
+        self._answers = answers
 
     def predict(self, columns: Columns) -> Values:
         """Raise, or return what was set."""
-        if self._answer is None:
+        if not self._answers:
             raise ValueError(columns)
-        return np.array([self._answer])
+        return np.array(self._answers)
 
 
 def test_a_trial_that_fails_fails_alone(tmp_path: Path) -> None:
-    """One that raises and one without an answer are counted; the third one's answers are logged."""
+    """One that raises, one without an answer and one with two are counted; the other one's answers are logged."""
     go, made = threading.Event(), opened(tmp_path)
     go.set()
-    trials = [trial("v2", Broken(None)), trial("v3", Broken(float("nan"))), trial("v4", Slow(go))]
+    broken = [Broken(), Broken(float("nan")), Broken(0.5, 0.5)]
+    trials = [*(trial(f"v{n}", each) for n, each in enumerate(broken)), trial("v4", Slow(go))]
     for i in range(3):
         made.add(rows(i), trials)
     assert 0 == made.close()
 
-    assert (3, 6, 0) == (made.counts.answered, made.counts.failed, made.counts.dropped)
+    assert (3, 9, 0) == (made.counts.answered, made.counts.failed, made.counts.dropped)
     assert ["v4"] * 3 == list(world.logged(tmp_path / "log")["model_version"])

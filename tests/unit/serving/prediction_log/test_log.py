@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from features.events import decode
 from features.schema import Columns, EventSchema, FeatureKind, Task
 from features.values import scalars
 from features.window import UTC, to_ms
-from serving.prediction_log.log import DIGEST, PREDICTOR, Limits, Made, PredictionLog
+from serving.prediction_log import event_table
+from serving.prediction_log.event_table import DIGEST, PREDICTOR, Made
+from serving.prediction_log.log import Limits, PredictionLog
 from serving.requests.rows import Rows
 from tests.support import serving_world as world
 
@@ -177,3 +180,39 @@ def test_what_cannot_be_written_at_the_end_is_counted(tmp_path: Path) -> None:
     log.start()
     log.add(made(7))
     assert 7 == log.close()
+
+
+def test_what_is_no_prediction_event_is_dropped_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A model with two answers for a row costs that row; those around it are logged, and the log goes on."""
+    log, broken = opened(tmp_path), made(1, 2)
+    log.add(made(2))
+    log.add(replace(broken, predictions=[0.5, 0.5]))
+    log.add(replace(broken, predictions=["high"]))
+    log.add(made(2, 3))
+    log.start()
+    assert 0 == log.close()
+    assert (["0", "1", "3", "4"], 4, 2, "") == (
+        ids(tmp_path), log.counts.published, log.counts.dropped, log.counts.failing
+    )  # fmt: skip
+    assert 2 == caplog.text.count("1 rows of version v1 are no prediction events")
+
+
+def test_an_error_that_nobody_foresaw_ends_no_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told as what fails, rows wait on, and are written when it is over."""
+    log = opened(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(event_table, "events", lambda *_, **__: {}["no such"])
+        log.start()
+        log.add(made(2))
+        while not log.counts.failing:
+            time.sleep(0.01)
+        assert (2, "KeyError: 'no such'") == (log.waiting, log.counts.failing)
+    assert 0 == log.close()
+    assert ["0", "1"] == ids(tmp_path)
+
+
+def test_other_threads_get_their_turn_before_each_feature() -> None:
+    """Making all columns at once would hold answers up."""
+    rests: list[int] = []
+    event_table.events(world.SCHEMA, [made(3)], rest=lambda: rests.append(1))
+    assert len(world.FEATURES) == len(rests)
