@@ -17,6 +17,44 @@ GRACE_SECONDS = 20
 """Seconds that requests under way have to end after SIGTERM."""
 
 
+class JoinedWrites:
+    """A transport that sends what is written in one turn of the event loop at once.
+
+    uvicorn writes the header and the body of an answer one after the other. Each would be a call of the system and a
+    packet of its own, which took a sixth of the time of a small answer.
+
+    Parameters
+    ----------
+    transport
+        The connection.
+    loop
+        The event loop that it belongs to.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._parts: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, part: bytes) -> None:
+        """Send *part* when the code that runs now waits for something."""
+        if not self._parts:
+            self._loop.call_soon(self._send)
+        self._parts.append(part)
+
+    def close(self) -> None:
+        """Send what was written, and close the connection."""
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._parts and not self._transport.is_closing():
+            self._transport.write(b"".join(self._parts))
+        self._parts.clear()
+
+
 class PromptRequests(HttpToolsProtocol):
     """HTTP/1.1 as uvicorn speaks it, on connections whose requests come in time.
 
@@ -29,7 +67,7 @@ class PromptRequests(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
-        super().connection_made(transport)
+        super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]
         self._deadline = self.loop.call_later(self.seconds, self._refuse_late)
 
     def on_message_begin(self) -> None:
