@@ -24,7 +24,6 @@ from registry.records import (
     CheckResult,
     Comparison,
     ComparisonKind,
-    Decision,
     Promotion,
     RetrainRun,
     RunState,
@@ -185,9 +184,9 @@ def _version(ws: Workspace, name: str) -> Version:
 
 def _roll_back(ws: Workspace, promotion: Promotion, text: str, as_of: datetime, now: datetime) -> Outcome:
     """Put back the version before a promotion, with the decision on record; somebody else's promotion wins."""
-    decision = _decision_to_roll_back(ws, text) or operations.record_decision(
+    decision = operations.record_decision(
         ws.registry, model=ws.model, incident_id=None, action=Action.ROLL_BACK, because=(text,),
-        actor=chain.SYSTEM, now=now,
+        actor=chain.SYSTEM, now=now, once=text,
     )  # fmt: skip
     try:
         operations.rollback(ws.registry, model=ws.model, expected_generation=promotion.generation,
@@ -196,9 +195,3 @@ def _roll_back(ws: Workspace, promotion: Promotion, text: str, as_of: datetime, 
     except errors.StaleChampion as error:
         return Outcome(f"promotion {promotion.id}", f"not rolled back: {error.message}")
     return Outcome(f"promotion {promotion.id}", f"rolled back to {promotion.from_version}: {text}")
-
-
-def _decision_to_roll_back(ws: Workspace, text: str) -> Decision | None:
-    """Return the decision to roll back for a reason, if a process was killed after it had recorded it."""
-    made = queries.decisions(ws.registry, ws.model)
-    return next((d for d in made if d.action is Action.ROLL_BACK and d.because == (text,)), None)

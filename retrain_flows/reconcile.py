@@ -186,22 +186,23 @@ def _decide(ws: Workspace, incident: Incident, rests_on: Situation) -> decide.De
 
 
 def _scheduled(ws: Workspace, at: _Moment) -> list[Outcome]:
-    """Carry out a retrain that is due by schedule; none while another runs, or right after one has failed.
+    """Carry out a retrain that is due by schedule; none while another is under way, or right after one has failed.
 
     While a candidate is on trial for an open incident, that incident asks for the next one.
     """
+    newest = max((d.id for d in queries.decisions(ws.registry, ws.model) if d.action is Action.RETRAIN), default=0)
     champion = queries.champion(ws.registry, ws.model)
-    if ws.retrain is None or not ws.retrain.trainers or champion is None or _on_trial_for_incident(ws):
+    if ws.retrain is None or not ws.retrain.trainers or champion is None or list(_unfinished(ws.registry, ws.model)):
         return []
     last, (_, failure) = past_runs.last_training(ws), past_runs.last_retrain(ws)
-    if queries.running(ws.registry, ws.model) or (failure is not None and at.as_of < failure + ws.retrain.retry):
+    if _on_trial_for_incident(ws) or (failure is not None and at.as_of < failure + ws.retrain.retry):
         return []
     because = schedule.due(ws.retrain.schedule, _since_last(ws, at.as_of, last or champion.since))
     if not because or matured_rows(ws, at.as_of) < ws.retrain.min_rows:
         return []
-    decision = operations.record_decision(ws.registry, model=ws.model, incident_id=None, action=Action.RETRAIN,
-                                          because=(because,), actor=SCHEDULE, now=at.now)  # fmt: skip
-    return [replace(_carry_out(ws, decision, at), subject="schedule")]
+    decision = operations.schedule_retrain(ws.registry, ws.model, because=(because,), actor=SCHEDULE, newest=newest,
+                                           now=at.now)  # fmt: skip
+    return [] if decision is None else [replace(_carry_out(ws, decision, at), subject="schedule")]
 
 
 def _on_trial_for_incident(ws: Workspace) -> bool:

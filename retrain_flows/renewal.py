@@ -89,11 +89,9 @@ def publish_pending(ws: Workspace, *, now: datetime) -> None:
 def _decide(ws: Workspace, plan: BaselinePlan, made: Baseline, now: datetime) -> Decision:
     """Return the decision to renew; the recorded one, if a process was killed after it had recorded it."""
     because = _reasons(plan, made)
-    decisions = queries.decisions(ws.registry, ws.model)
-    recorded = next((d for d in decisions if d.action is Action.RENEW_BASELINE and d.because == because), None)
-    return recorded or operations.record_decision(
+    return operations.record_decision(
         ws.registry, model=ws.model, incident_id=None, action=Action.RENEW_BASELINE, because=because,
-        actor=chain.SYSTEM, now=now,
+        actor=chain.SYSTEM, now=now, once=next(reason for reason in because if made.digest in reason),
     )  # fmt: skip
 
 

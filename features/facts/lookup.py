@@ -17,6 +17,7 @@ from features.facts.declaration import FactFeatures
 from features.facts.fact import Fact, Key, Value
 from features.facts.file_times import FileTimes
 from features.facts.groups import Group, groups, key_columns
+from features.facts.key_state import NEVER
 from features.facts.store import FactStore, MemoryStore
 from features.files.file_chunks import Chunk
 from features.schema import FeatureKind
@@ -184,7 +185,7 @@ class Loaded(NamedTuple):
     rejects: tuple[Reject, ...]
 
 
-def load(
+def load(  # noqa: PLR0913 - a bound or a filter each
     declared: FactFeatures,
     *,
     start: datetime,
@@ -192,6 +193,7 @@ def load(
     now: datetime,
     keys: Mapping[str, set[Key]] | None = None,
     times: FileTimes | None = None,
+    until: datetime | None = None,
 ) -> Loaded:
     """Return the facts that can count for rows of a period, in memory.
 
@@ -206,8 +208,10 @@ def load(
     keys
         The keys of the rows by name of the group; None for all.
     times
-        The times of files that were read before: those without a fact that can count are left out, and so are their
-        records that cannot be used.
+        Times of files that were read before: those without a fact that can count are left out, with their rejects.
+
+    until
+        Facts that were too far ahead at this moment are left out, also if they no longer are *now*; None for no moment.
 
     Raises
     ------
@@ -228,19 +232,19 @@ def load(
             rejects += rows.rejects
             if times is not None:
                 times.learn(chunk, rows)
-            values.add(reading.FactRows(_wanted(rows.by_group, to_ms(end), values.groups, keys), ()))
+            latest = NEVER if until is None else declared.sources[source].times.range_ms(until)[1]
+            values.add(_wanted(rows, (to_ms(end), latest), values.groups, keys))
     return Loaded(values, tuple(rejects))
 
 
 def _wanted(
-    by_group: Mapping[str, list[tuple[Key, Fact]]], end: int, of: Sequence[Group], keys: Mapping[str, set[Key]] | None
-) -> dict[str, list[tuple[Key, Fact]]]:
-    """Return the facts that were known before *end* (ms), of the wanted keys."""
-    return {
+    rows: reading.FactRows, ends: tuple[int, int], of: Sequence[Group], keys: Mapping[str, set[Key]] | None
+) -> reading.FactRows:
+    """Return the facts of the wanted keys that were known, and that happened, before their *ends* (ms)."""
+    own = {
         group.name: [
-            (key, fact)
-            for key, fact in by_group.get(group.name, ())
-            if fact.known_time < end and (keys is None or key in keys[group.name])
-        ]
-        for group in of
-    }
+            (key, fact) for key, fact in rows.by_group.get(group.name, ())
+            if fact.known_time < ends[0] and fact.time < ends[1] and (keys is None or key in keys[group.name])
+        ] for group in of
+    }  # fmt: skip
+    return reading.FactRows(own, ())

@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,7 @@ from features.events.requests import unanswered_predictions
 from features.facts.declaration import NO_FACTS, FactFeatures
 from features.schema import LABEL, EventSchema, Role
 from features.values.untyped import dead_letter, records_of
+from features.window import UTC
 from monitors.training_set import slice_join
 from monitors.training_set.join import RowCounts, labelled
 from monitors.training_set.parts import overlaps
@@ -59,6 +62,8 @@ class SetPlan:
         Whether each slice is joined by itself, as a stream does (:mod:`monitors.training_set.slice_join`).
     facts
         The fact features, which are computed where the log has no value.
+    now
+        The present, one for all workers: the clock's when the plan is made.
     """
 
     period: TrainingPeriod
@@ -66,15 +71,16 @@ class SetPlan:
     buckets: int = 1
     by_slice: bool = False
     facts: FactFeatures = NO_FACTS
+    now: datetime = field(default_factory=partial(datetime.now, UTC))
 
     def file(self, kind: str, name: object) -> Path:
         """Return the file of a kind: ``runs``, ``counts``, ``slices`` or ``rejects``."""
         return Path(self.folder, kind, str(name))
 
 
-def read_part(schema: EventSchema, role: Role, reference: str) -> decode.Decoded:
-    """Return the decoded records of a part of the log; requests are predictions without an answer."""
-    decoded = decode.decode(schema, role, location.decode(reference))
+def read_part(schema: EventSchema, role: Role, reference: str, *, now: datetime | None = None) -> decode.Decoded:
+    """Return the decoded records of a part of the log as of *now*; requests are predictions without an answer."""
+    decoded = decode.decode(schema, role, location.decode(reference), now=now)
     return unanswered_predictions(schema, decoded) if role == "requests" else decoded
 
 
@@ -92,7 +98,8 @@ def split(plan: SetPlan, role: Role, reference: str) -> Iterator[Piece]:
     reference
         The part, as its ``encode()`` wrote it.
     """
-    schema, decoded = plan.period.schema, read_part(plan.period.schema, role, reference)
+    schema = plan.period.schema
+    decoded = read_part(schema, role, reference, now=plan.now)
     name = hashlib.sha256(f"{role} {reference}".encode()).hexdigest()[:32]
     times = event_times(decoded)
     inside = overlaps(plan.period, role, times)
@@ -155,7 +162,7 @@ class BucketJoin:
 
     def __init__(self, plan: SetPlan) -> None:
         self._plan = plan
-        self._recomputed = RecomputedFeatures(plan.facts, Path(plan.folder))
+        self._recomputed = RecomputedFeatures(plan.facts, Path(plan.folder), plan.period.until, plan.now)
 
     def write_run(self, bucket: int, pieces: Iterable[bytes]) -> RowCounts:
         """Join the pieces of a bucket, in any order, and write its rows as a run; return what became of predictions.

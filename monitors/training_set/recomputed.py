@@ -22,7 +22,7 @@ from features.facts.lookup import ARROW, Loaded
 from features.transforms import apply as transforms
 from features.values import filling
 from features.values.untyped import dead_letter, records_of
-from features.window import UTC, from_ms, to_ms
+from features.window import from_ms, to_ms
 from monitors.training_set.period import Interval
 
 ROLE = "facts"
@@ -41,10 +41,16 @@ class RecomputedFeatures:
         The model's fact features.
     folder
         The set's folder, in which facts that could not be used are noted.
+    until
+        Where the set's predictions end (ms), which bounds what counts: a past period gives the same set at any time.
+    now
+        The present, from which times in the future are recognised: those facts are noted.
     """
 
     declared: FactFeatures
     folder: Path
+    until: int
+    now: datetime
     _loaded: dict[str, tuple[Interval, Loaded]] = field(default_factory=dict)
 
     def fill(self, rows: pa.Table) -> pa.Table:
@@ -88,7 +94,8 @@ class RecomputedFeatures:
             start, end = min(start, begin), max(end, until)
         own = {name: one for name, one in self.declared.features.items() if one.source == source}
         declared = FactFeatures(features=own, sources={source: self.declared.sources[source]})
-        loaded = lookup.load(declared, start=from_ms(start), end=from_ms(end), now=datetime.now(UTC))
+        loaded = lookup.load(declared, start=from_ms(start), end=from_ms(end), now=self.now,
+                             until=from_ms(self.until))  # fmt: skip
         self._loaded[source] = (start, end), loaded
         self._note(source, loaded)
         return loaded

@@ -31,7 +31,7 @@ from monitors.training_set.period import Interval, TrainingPeriod, within
 
 KEPT_SETS = 3
 """Sets that stay on disk, those used last: of a retrain, of the labels since, and of a comparison."""
-_LAYOUT = "1"
+_LAYOUT = "2"
 """Version of what is in a set's folder."""
 
 

@@ -12,9 +12,9 @@ import hashlib
 import hmac
 import logging
 import os
-import secrets
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,12 +22,17 @@ from typing import IO, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from features.errors import RegistryError
+from features.errors import ProjectError, RegistryError
+from features.security import secret_file
 from registry.audit_log import digests
 from registry.records import AuditEntry
 
 MIN_KEY_BYTES = 16
 """Bytes below which a key could be guessed."""
+_KEY_HINT = (
+    "run as its owner, or set audit.key_env. If others could read it, `chmod 600 {path}`; if somebody may have, remove "
+    "it and run `leeway audit accept`, which goes on with a new key"
+)
 _log = logging.getLogger(__name__)
 
 
@@ -90,38 +95,27 @@ class Heads:
 
     @property
     def existing_signer(self) -> Signer | None:
-        """The signer; None where no key was made yet. RegistryError if the key cannot be read."""
-        if self.secret:
-            return Signer.of(self.secret.encode())
-        try:
-            return Signer.of(self.key_path.read_bytes().strip())
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            msg = f"the key of the audit log's signatures cannot be read: {error}"
-            raise RegistryError(msg, hint="run as the user who owns it, or set audit.key_env") from error
+        """The signer; None where no key was made yet. RegistryError if it cannot be read, or others may read it."""
+        return self._signer(secret_file.existing)
 
     def signer(self) -> Signer | None:
         """Return the signer, with a new key where there is none; None, with a warning, where that fails."""
         try:
-            return self.existing_signer or self._new_key()
-        except (OSError, RegistryError) as error:
+            return self._signer(secret_file.read)
+        except RegistryError as error:
             _log.warning("The audit log goes on unsigned, and the next audit will name its lines: %s", error)
             return None
 
-    def _new_key(self) -> Signer | None:
-        """Make the key, unless another process makes it at the same time; the file appears whole or not at all."""
-        self.key_path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self.key_path.parent, prefix=".", suffix=".tmp")  # its owner's alone
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_hex(32) + "\n")
+    def _signer(self, read: Callable[[Path], str | None]) -> Signer | None:
+        """Return the signer of the secret, or of what *read* returns of the key's file; None if that is None."""
+        if self.secret:
+            return Signer.of(self.secret.encode())
         try:
-            os.link(name, self.key_path)
-        except FileExistsError:
-            pass
-        finally:
-            Path(name).unlink()
-        return self.existing_signer
+            key = read(self.key_path)
+        except ProjectError as error:
+            msg = f"the audit log's signatures have no key: {error.message}"
+            raise RegistryError(msg, hint=_KEY_HINT.format(path=self.key_path)) from error
+        return None if key is None else Signer.of(key.encode())
 
     def add(self, end: AuditEntry, signer: Signer) -> None:
         """Add an entry that the log ended with *end*; a failure is only a warning, since the log itself is written."""
@@ -131,16 +125,30 @@ class Heads:
             _log.warning("Line %s of the audit log is not in the file of signed heads: %s", end.seq, error)
 
     def _add(self, end: AuditEntry, signer: Signer) -> None:
-        """Append an entry, signed together with the one before it, while no other process does."""
-        with os.fdopen(os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "a+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
+        """Append an entry, signed together with the one before it."""
+        with self._alone() as file:
             (parsed,) = _parsed([_last_line(file).decode("utf-8", "replace")])
             last = parsed if isinstance(parsed, Head) else None  # what is no entry is named by the next audit
-            content = {"n": last.n + 1 if last else 1, "seq": end.seq, "hash": end.hash, "at": end.at,
-                       "previous": last.signature if last else ""}  # fmt: skip
-            head = Head.model_validate({**content, "signature": ""})
-            made = head.model_copy(update={"signature": signer.sign(head.text)})
-            file.write(made.model_dump_json().encode() + b"\n")
+            _write(file, _entry(end, signer, last))
+
+    @contextmanager
+    def _alone(self) -> Iterator[IO[bytes]]:
+        """Yield the file, made where there is none, while no other process has it.
+
+        Who has waited while it was archived would write into the archive, and so opens the new one.
+        """
+        while True:
+            with os.fdopen(os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "a+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
+                if self._is_current(file):
+                    yield file
+                    return
+
+    def _is_current(self, file: IO[bytes]) -> bool:
+        try:
+            return os.path.samestat(os.fstat(file.fileno()), self.path.stat())
+        except FileNotFoundError:
+            return False
 
     def read(self) -> list[Head | str]:
         """Return the entries, and the text of each line that is no entry; nothing where there is no file.
@@ -159,13 +167,54 @@ class Heads:
             raise RegistryError(msg, hint="run as the user who owns it") from error
         return list(_parsed(lines))
 
-    def archive(self, stamp: str) -> Path | None:
-        """Rename the file to a name with *stamp* in it, so that a new one begins; return it, None without a file."""
+    def begin_anew(self, end: AuditEntry, signer: Signer | None, stamp: str) -> Path | None:
+        """Archive the file under a name with *stamp* in it, and begin a new one with an entry that the log ended there.
+
+        No other process adds an entry in between, which would then be the first of the new file. There is no new file
+        yet if *signer* is None. Returns the archive, None where there was nothing to archive; raises RegistryError if
+        the file cannot be read or written.
+        """
         aside = self.path.with_name(f"{self.path.stem}-until-{stamp}{self.path.suffix}")
+        line = _entry(end, signer, None) if signer else b""
         try:
-            return self.path.rename(aside)
-        except FileNotFoundError:
-            return None
+            with self._alone() as file:
+                if file.seek(0, os.SEEK_END) == 0:
+                    _write(file, line)
+                    return None
+                os.link(self.path, aside)
+                self._replace(line)
+        except OSError as error:
+            msg = f"the file of signed heads cannot be archived: {error}"
+            raise RegistryError(
+                msg, hint=f"give this user the right to write {self.path.parent}, and repeat"
+            ) from error
+        return aside
+
+    def _replace(self, line: bytes) -> None:
+        """Put a file with one line in the place of the file, which appears whole; none if the line is empty."""
+        if not line:
+            self.path.unlink()
+            return
+        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=".", suffix=".tmp")  # its owner's alone
+        with os.fdopen(handle, "wb") as file:
+            _write(file, line)
+        Path(name).replace(self.path)
+
+
+def _entry(end: AuditEntry, signer: Signer, last: Head | None) -> bytes:
+    """Return the line of the entry after *last* that the log ended with *end*."""
+    content = {"n": last.n + 1 if last else 1, "seq": end.seq, "hash": end.hash, "at": end.at,
+               "previous": last.signature if last else ""}  # fmt: skip
+    head = Head.model_validate({**content, "signature": ""})
+    made = head.model_copy(update={"signature": signer.sign(head.text)})
+    return made.model_dump_json().encode() + b"\n"
+
+
+def _write(file: IO[bytes], line: bytes) -> None:
+    """Write a line to the disk: entries that a power cut took would be missed as those that somebody cut off."""
+    file.write(line)
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _last_line(file: IO[bytes]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,15 +11,26 @@ from sqlalchemy import exc
 
 from features.errors import RegistryAway, RegistryError
 
-_HINTS = {
-    "locked": "another process keeps the database locked; try again",
-    "lock timeout": "another process keeps the database locked; try again",
-    "statement timeout": "it took too long, and nothing was changed; try again when the database is less busy",
-    "no such table": "leeway db upgrade",
-    "no such column": "leeway db upgrade",
-    "does not exist": "leeway db upgrade",
+UPGRADE = "leeway db upgrade"
+ADDRESS = "correct the database, the user or the password in the registry's address"
+_LOCKED = "another process keeps the database locked; try again"
+_BY_STATE = {
+    "42P01": UPGRADE,  # a table is missing
+    "42703": UPGRADE,  # a column is missing
+    "55P03": _LOCKED,
+    "57014": "it took too long, and nothing was changed; try again when the database is less busy",
+    "3D000": ADDRESS,  # there is no such database
+    "28000": ADDRESS,  # this user may not log in
+    "28P01": ADDRESS,  # the password is wrong
 }
-"""The hint for a driver's error, by words that are in its text."""
+"""The hint by PostgreSQL's SQLSTATE."""
+_BY_WORDS = {"locked": _LOCKED, "no such table": UPGRADE, "no such column": UPGRADE}
+"""The hint by words in the text of SQLite's error."""
+_REFUSED = re.compile(
+    r'FATAL: +(database|role) ".*" does not exist|authentication failed for user|no password supplied'
+    r"|no pg_hba\.conf entry|is not permitted to log in|permission denied for database"
+)
+"""What a server says that refuses a connection for good: the driver has no SQLSTATE of it, other than of statements."""
 
 
 @contextmanager
@@ -40,18 +52,30 @@ def translated_errors() -> Iterator[None]:
     except exc.StatementError as error:
         if isinstance(error.orig, RegistryError):  # raised by a column's type
             raise error.orig from error
-        text = str(error.orig)
-        msg = f"the registry cannot be used: {text}"
-        hint = next((hint for words, hint in _HINTS.items() if words in text), "")
-        raise (RegistryAway if _is_transient(error, text) else RegistryError)(msg, hint=hint) from error
+        msg, hint = f"the registry cannot be used: {error.orig}", _hint(error.orig)
+        raise (RegistryAway if _is_transient(error, hint) else RegistryError)(msg, hint=hint) from error
     except (exc.SQLAlchemyError, CommandError) as error:
         msg = f"the registry cannot be used: {error}"
         raise RegistryError(msg) from error
 
 
-def _is_transient(error: exc.StatementError, text: str) -> bool:
-    """Return whether the same may succeed later: the server is away or busy, and the statement is right."""
+def _hint(error: BaseException | None) -> str:
+    """Return how a driver's error is mended, "" where that is not known."""
+    state, text = getattr(error, "sqlstate", None), str(error)
+    if state is not None:
+        return _BY_STATE.get(state, "")
+    if not _is_sqlite(error):
+        return ADDRESS if _REFUSED.search(text) else ""
+    return next((hint for words, hint in _BY_WORDS.items() if words in text), "")
+
+
+def _is_transient(error: exc.StatementError, hint: str) -> bool:
+    """Return whether the same may succeed later: the server is away or busy, and address and statement are right."""
     if not isinstance(error, exc.OperationalError):
         return isinstance(error, exc.DBAPIError) and error.connection_invalidated
     # For SQLite a missing table is an operational error too.
-    return "locked" in text if type(error.orig).__module__ == "sqlite3" else True
+    return hint == _LOCKED if _is_sqlite(error.orig) else hint not in (ADDRESS, UPGRADE)
+
+
+def _is_sqlite(error: BaseException | None) -> bool:
+    return type(error).__module__ == "sqlite3"

@@ -7,7 +7,13 @@ from registry.operations.acceptances import accept_incident, settle_lasting_faul
 from registry.operations.audits import accept, record_audit
 from registry.operations.baselines import record_published, renew_baseline
 from registry.operations.champion import promote, rollback
-from registry.operations.incidents import acknowledge_incident, record_decision, resolve_incident, set_pending
+from registry.operations.incidents import (
+    acknowledge_incident,
+    record_decision,
+    resolve_incident,
+    schedule_retrain,
+    set_pending,
+)
 from registry.operations.runs import finish_run, hold_run, record_checks, record_look, set_challenger, start_run
 from registry.operations.versions import MOVES, add_model, add_version, next_version, store_baseline
 
@@ -30,6 +36,7 @@ __all__ = [
     "renew_baseline",
     "resolve_incident",
     "rollback",
+    "schedule_retrain",
     "set_challenger",
     "set_pending",
     "settle_lasting_fault",

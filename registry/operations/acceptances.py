@@ -52,21 +52,26 @@ def accept_incident(
         msg = "a reason is needed"
         raise IllegalMove(msg, hint="say why with --because")
     with reg.write() as c:
-        incident = lookups.incident(c, incident_id)
-        faults = acceptances.faults_of(c, incident)
-        for variable, kind in faults:
-            mapping.insert(c, tables.acceptances, model=incident.model, version=incident.version,
-                           incident_id=incident_id, accepted_as=accepted_as, variable=variable, kind=kind,
-                           since=incident.since, until=incident.last_seen, because=because, actor=actor,
-                           made_at=now)  # fmt: skip
-        line = incident_line(incident, "incident.accepted", actor, now, accepted_as=accepted_as.value,
-                                       faults=[f"{kind} of {variable}" for variable, kind in faults],
-                                       because=because)  # fmt: skip
-        chain.append(c, line)
-        is_live = incident.state is not IncidentState.RESOLVED
-        if is_live and incident.signal is Signal.QUALITY and accepted_as is AcceptedAs.DRIFT:
-            return close(c, incident, resolution=f"accepted as drift: {because}", actor=actor, now=now)
-        return incident
+        return _accept(c, lookups.incident(c, incident_id), accepted_as, because=because, actor=actor, now=now)
+
+
+def _accept(
+    c: sa.Connection, incident: Incident, accepted_as: AcceptedAs, *, because: str, actor: str, now: datetime
+) -> Incident:
+    """Record what an incident is in the caller's transaction: see :func:`accept_incident`."""
+    faults = acceptances.faults_of(c, incident)
+    for variable, kind in faults:
+        mapping.insert(c, tables.acceptances, model=incident.model, version=incident.version,
+                       incident_id=incident.id, accepted_as=accepted_as, variable=variable, kind=kind,
+                       since=incident.since, until=incident.last_seen, because=because, actor=actor,
+                       made_at=now)  # fmt: skip
+    line = incident_line(incident, "incident.accepted", actor, now, accepted_as=accepted_as.value,
+                         faults=[f"{kind} of {variable}" for variable, kind in faults], because=because)  # fmt: skip
+    chain.append(c, line)
+    is_live = incident.state is not IncidentState.RESOLVED
+    if is_live and incident.signal is Signal.QUALITY and accepted_as is AcceptedAs.DRIFT:
+        return close(c, incident, resolution=f"accepted as drift: {because}", actor=actor, now=now)
+    return incident
 
 
 def settle_lasting_fault(
@@ -89,16 +94,26 @@ def settle_lasting_fault(
         The time that is recorded.
     """
     with reg.read() as c:
-        incident = lookups.incident(c, incident_id)
-        accepted = acceptances.newest_by_incident(c, incident.model).get(incident_id)
-        question_is_open = _was_asked(c, incident)
-    if accepted is not None or not acceptances.fault_outlasted(incident, as_of, policy.fault_patience):
-        return ""
-    lasted = f"it has lasted {format_span(policy.fault_patience)} (incidents.fault_patience) without being mended"
-    if policy.lasting_fault is LastingFault.DRIFT:
-        accept_incident(reg, incident_id, accepted_as=AcceptedAs.DRIFT, because=lasted, actor=chain.SYSTEM, now=now)
+        if _unsettled(c, incident_id, policy, as_of) is None:
+            return ""
+    with reg.write() as c:
+        incident = _unsettled(c, incident_id, policy, as_of)  # somebody may have asked or answered meanwhile
+        if incident is None:
+            return ""
+        lasted = f"it has lasted {format_span(policy.fault_patience)} (incidents.fault_patience) without being mended"
+        if policy.lasting_fault is LastingFault.ASK:
+            return _ask(c, incident, lasted, now)
+        _accept(c, incident, AcceptedAs.DRIFT, because=lasted, actor=chain.SYSTEM, now=now)
         return f"accepted as drift: {lasted}"
-    return "" if question_is_open else _ask(reg, incident_id, lasted, now)
+
+
+def _unsettled(c: sa.Connection, incident_id: int, policy: IncidentPolicy, as_of: datetime) -> Incident | None:
+    """Return an incident that outlasted the patience and is still to be settled as the policy says; None otherwise."""
+    incident = lookups.incident(c, incident_id)
+    is_accepted = incident_id in acceptances.newest_by_incident(c, incident.model)
+    if is_accepted or not acceptances.fault_outlasted(incident, as_of, policy.fault_patience):
+        return None
+    return None if policy.lasting_fault is LastingFault.ASK and _was_asked(c, incident) else incident
 
 
 def _was_asked(c: sa.Connection, incident: Incident) -> bool:
@@ -107,11 +122,9 @@ def _was_asked(c: sa.Connection, incident: Incident) -> bool:
     return bool(c.scalar(sa.select(sa.exists().where(mine))))
 
 
-def _ask(reg: Registry, incident_id: int, lasted: str, now: datetime) -> str:
+def _ask(c: sa.Connection, incident: Incident, lasted: str, now: datetime) -> str:
     """Put the question whether a lasting fault is one on record and into the outbox, and return it."""
-    question = f"{lasted}: mend it, or say what it is with `leeway incidents accept {incident_id} --as drift` or fault"
-    with reg.write() as c:
-        incident = lookups.incident(c, incident_id)
-        entry = chain.append(c, incident_line(incident, "incident.lasting", chain.SYSTEM, now, question=question))
-        outbox.add_message(c, entry, {"incident": incident.model_dump(mode="json"), "question": question})
+    question = f"{lasted}: mend it, or say what it is with `leeway incidents accept {incident.id} --as drift` or fault"
+    entry = chain.append(c, incident_line(incident, "incident.lasting", chain.SYSTEM, now, question=question))
+    outbox.add_message(c, entry, {"incident": incident.model_dump(mode="json"), "question": question})
     return question

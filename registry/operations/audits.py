@@ -66,11 +66,9 @@ def accept(reg: Registry, *, because: str, actor: str, now: datetime) -> list[st
         Who accepts them.
     """
     signer = reg.heads.signer()
-    heads = reg.heads.read()
     with reg.write(now) as c:
-        findings = verification.verify(replace(evidence.read_evidence(c, signer), heads=heads))
+        found = replace(evidence.read_evidence(c, signer), heads=reg.heads.read())  # no other transaction ends here
+        findings = verification.verify(found)
         end = seals.inventory_rows(c, seals.RowInventory(now, actor, because, findings), signer)
-    reg.heads.archive(f"{now:%Y-%m-%dT%H%M%S}-line-{end.seq}")
-    if signer:
-        reg.heads.add(end, signer)
+    reg.heads.begin_anew(end, signer, f"{now:%Y-%m-%dT%H%M%S}-line-{end.seq}")
     return findings

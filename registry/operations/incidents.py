@@ -34,6 +34,7 @@ def record_decision(  # noqa: PLR0913 - the fields of a Decision
     actor: str,
     now: datetime,
     revises: int | None = None,
+    once: str = "",
 ) -> Decision:
     """Record what is done about an incident, or what somebody decided by hand, and return the decision.
 
@@ -50,6 +51,9 @@ def record_decision(  # noqa: PLR0913 - the fields of a Decision
         Who decides.
     revises
         The number of the incident's newest decision, which this one replaces; None for the first.
+    once
+        A reason, among those of *because*, that one decision is made for, so that a caller that was cut short can call
+        again: a decision of the model to do the same, for this reason too, is returned, unchanged. "" for none.
 
     Raises
     ------
@@ -60,7 +64,8 @@ def record_decision(  # noqa: PLR0913 - the fields of a Decision
     """
     with reg.write() as c:
         if incident_id is None:
-            return write_decision(
+            earlier = _made_for(c, model, action, once) if once else None
+            return earlier or write_decision(
                 c, model=model, incident_id=None, action=action, because=because, actor=actor, now=now
             )
         incident = lookups.incident(c, incident_id)
@@ -72,6 +77,40 @@ def record_decision(  # noqa: PLR0913 - the fields of a Decision
             return made
         return write_decision(
             c, model=model, incident_id=incident_id, action=action, because=because, actor=actor, now=now
+        )
+
+
+def _made_for(c: sa.Connection, model: str, action: Action, reason: str) -> Decision | None:
+    made = mapping.matching(c, Decision, "id", model=model, action=action.value)
+    return next((decision for decision in made if reason in decision.because), None)
+
+
+def schedule_retrain(
+    reg: Registry, model: str, *, because: Sequence[str], actor: str, newest: int, now: datetime
+) -> Decision | None:
+    """Record a decision to retrain that no incident calls for, and return it; None if another came before it.
+
+    Between the look at what is on record and this call rows are counted, which takes long, so that another process may
+    have decided on the same retrain, and even have finished it.
+
+    Parameters
+    ----------
+    because
+        Why it is due.
+    actor
+        Who decides.
+    newest
+        The number of the model's newest decision to retrain at the look, 0 for none. If there is a newer one by now,
+        nothing is recorded.
+    now
+        The time that is recorded.
+    """
+    with reg.write() as c:
+        made = mapping.matching(c, Decision, "id", model=model, action=Action.RETRAIN.value)
+        if made and made[-1].id > newest:
+            return None
+        return write_decision(
+            c, model=model, incident_id=None, action=Action.RETRAIN, because=because, actor=actor, now=now
         )
 
 

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from features import errors
-from registry import audit_export, outbox, queries
+from monitors.baseline import published
+from registry import audit_export, baseline_plan, outbox, queries
 from registry.audit_log import verification
 from registry.records import Action, RunState
 from retrain_flows.audit.notes import Notes
@@ -24,14 +25,25 @@ def check_files(ws: Workspace, notes: Notes) -> None:
     notes.numbers["model_files"] = len(files)
     altered = [version for version, digest in files if not ws.registry.artifacts.verify(digest)]
     notes.several("model file", "missing or altered", altered)
-    published = [(v.version, ws.state / "baselines" / ws.model / f"{v.version}.json", v.baseline) for v in versions]
-    edited = [version for version, path, digest in published if digest and _altered(path, digest)]
+    edited = [name for v in versions for name in _edited_baselines(ws, v.version)]
     notes.several("published baseline", "different from the one on record", edited)
     for version in versions:
         try:
             queries.baseline_of(ws.registry, ws.model, version.version)
         except errors.LeewayError as error:
             notes.findings.append(error.message)
+
+
+def _edited_baselines(ws: Workspace, version: str) -> list[str]:
+    """Return the name of each published revision of a version's baseline whose file is not the one on record.
+
+    Each revision stays published, since windows of its time are counted and judged again with it.
+    """
+    folder, edited = ws.state / "baselines" / ws.model, []
+    for revision, digest in enumerate(baseline_plan.digests(ws.registry, ws.model, version), start=1):
+        if _altered(published.baseline_path(folder, version, revision), digest):
+            edited.append(version if revision == 1 else f"{version} (revision {revision})")
+    return edited
 
 
 def check_incidents(ws: Workspace, end: datetime, notes: Notes) -> None:

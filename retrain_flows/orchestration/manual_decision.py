@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from registry import operations, queries
+from registry import operations
 from registry.records import Action, Decision
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.training import retrain_data
@@ -36,11 +36,8 @@ def record(ws: Workspace, *, reason: str, actor: str, now: datetime, source: str
     """
     retrain_data.champion_of(ws.registry, ws.model)  # raises before anything is recorded
     _ = ws.trainers
-    if source:
-        for earlier in queries.decisions(ws.registry, ws.model):
-            if source in earlier.because:
-                return earlier
     because = (reason, source) if source else (reason,)
     return operations.record_decision(
-        ws.registry, model=ws.model, incident_id=None, action=Action.RETRAIN, because=because, actor=actor, now=now
-    )
+        ws.registry, model=ws.model, incident_id=None, action=Action.RETRAIN, because=because, actor=actor, now=now,
+        once=source,
+    )  # fmt: skip

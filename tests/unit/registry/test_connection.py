@@ -14,6 +14,7 @@ from features.errors import Outage, RegistryAway, RegistryError
 from registry import queries
 from registry.connection import Registry
 from registry.database import mapping, migrate, tables
+from registry.database.errors import translated_errors
 from registry.incidents import ingest
 from registry.records import Record
 from registry.records.comparisons import ComparedSlice
@@ -135,6 +136,61 @@ def test_a_server_that_is_gone_is_an_outage_and_a_wrong_statement_is_not(reg: Re
     with pytest.raises(RegistryError) as caught, reg.read() as c:
         _missing_table(c)
     assert not isinstance(caught.value, Outage)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"database": "leewy"}, 'database "leewy" does not exist'),
+        ({"username": "ann"}, '"ann"'),
+        ({"password": "x"}, "password authentication failed"),
+    ],
+)
+def test_a_wrong_address_is_no_outage(server: sa.URL, tmp_path: Path, wrong: dict[str, str], said: str) -> None:
+    """A server that refuses it would do so for ever, and no upgrade of the schema helps."""
+    if server.password is None and "password" in wrong:
+        pytest.skip("the server of the environment asks for no password")
+    url = server.set(drivername="postgresql+psycopg", **wrong)  # type: ignore[arg-type]
+    with pytest.raises(RegistryError, match=rf"{said}[\s\S]*hint: correct the database, the user") as caught:
+        Registry.open(url.render_as_string(hide_password=False), tmp_path)
+    assert not isinstance(caught.value, Outage)
+
+
+@pytest.mark.parametrize(
+    ("state", "hint", "is_outage"),
+    [
+        ("42P01", "leeway db upgrade", False),
+        ("42703", "leeway db upgrade", False),
+        ("42883", "", False),  # "function ... does not exist"
+        ("3D000", "correct the database", False),
+        ("28000", "correct the database", False),
+        ("28P01", "correct the database", False),
+        ("55P03", "locked", True),
+        ("57014", "took too long", True),
+        ("57P03", "", True),  # the server is starting
+        ("53300", "", True),  # it has too many connections
+    ],
+)
+def test_what_postgresql_says_is_told_by_its_code(state: str, hint: str, is_outage: bool) -> None:
+    """Its words are in the server's language, and "does not exist" is said of databases, users and functions too."""
+    psycopg = pytest.importorskip("psycopg")
+    original = psycopg.errors.lookup(state)("x does not exist")
+    kind = sa.exc.OperationalError if isinstance(original, psycopg.OperationalError) else sa.exc.ProgrammingError
+    with pytest.raises(RegistryError) as caught, translated_errors():
+        raise kind("SELECT 1", None, original)
+    assert is_outage is isinstance(caught.value, Outage)
+    assert hint in caught.value.hint if hint else not caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "said", ["FATAL:  the database system is starting up", "FATAL:  sorry, too many clients already"]
+)
+def test_a_server_that_is_busy_at_connecting_is_an_outage(said: str) -> None:
+    """The driver has no code of what fails there."""
+    psycopg = pytest.importorskip("psycopg")
+    with pytest.raises(RegistryAway), translated_errors():
+        raise sa.exc.OperationalError("SELECT 1", None, psycopg.OperationalError(f"connection failed: {said}"))
 
 
 def test_every_record_has_its_table() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +268,36 @@ def test_a_retrain_is_due_by_schedule(make: Make, due: Schedule) -> None:
         decision.because[0].startswith("retrain.schedule."),
     )
     assert [] == react(ws)
+
+
+def test_two_that_look_at_once_retrain_once_by_schedule(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the one counts rows the other decides, and is done: its retrain is the one that was due."""
+    ws, counted = make(schedule=Schedule(interval=20 * world.DAY)), reactions.matured_rows
+    others = list[Outcome]()
+
+    def count(ws: Workspace, as_of: datetime) -> int:
+        monkeypatch.setattr(reactions, "matured_rows", counted)
+        others.extend(react(ws))
+        return counted(ws, as_of)
+
+    monkeypatch.setattr(reactions, "matured_rows", count)
+    assert [] == react(ws)
+    assert ["schedule"] == [o.subject for o in others]
+    assert [Action.RETRAIN] == [d.action for d in queries.decisions(ws.registry, "m") if d.actor == "schedule"]
+    assert 1 == len(queries.runs(ws.registry, "m"))
+
+
+def test_no_retrain_is_scheduled_while_one_is_decided_on(make: Make) -> None:
+    """Another process has recorded its decision, and its run has not begun."""
+    ws = make(schedule=Schedule(interval=20 * world.DAY))
+
+    def elsewhere(*_: Any) -> RetrainRun:
+        msg = "m is being retrained by another process"
+        raise errors.IllegalMove(msg)
+
+    first, second = (react(ws, execute=elsewhere) for _ in range(2))
+    assert [["schedule"], ["decision 2"]] == [[o.subject for o in outcomes] for outcomes in (first, second)]
+    assert [1, 2] == [d.id for d in queries.decisions(ws.registry, "m")]
 
 
 def test_the_clock_is_the_newest_window_reported(ws: Workspace) -> None:

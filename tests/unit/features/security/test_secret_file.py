@@ -21,6 +21,14 @@ def test_a_secret_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) ->
     assert [path] == list(path.parent.iterdir())
 
 
+def test_asking_for_an_existing_secret_makes_none(tmp_path: Path) -> None:
+    """So that what only checks writes nothing."""
+    path = tmp_path / "secret"
+    assert secret_file.existing(path) is None
+    assert not path.exists()
+    assert secret_file.read(path) == secret_file.existing(path)
+
+
 def test_two_secrets_differ(tmp_path: Path) -> None:
     """Each has 256 random bits."""
     one, two = (secret_file.read(tmp_path / name) for name in "ab")

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from features.errors import DataError
+from features.window import from_ms
 from monitors.in_process import training_set_runner
 from monitors.training_set import built
-from monitors.training_set.parts import Survey, survey
+from monitors.training_set.buckets import SetPlan
+from monitors.training_set.parts import Part, Survey, survey
 from monitors.training_set.store import SetStore
 from tests.support import fact_worlds, facts_log
+
+DAY = 24 * 60 * fact_worlds.MINUTE
 
 
 def build(root: Path, folder: Path) -> built.BuiltSet:
@@ -56,6 +63,28 @@ def test_facts_that_cannot_be_used_are_dead_letters(tmp_path: Path) -> None:
     assert 1 == made.rejected["facts"]
     (letter,) = (one for one in made.letters() if one["role"] == "facts")
     assert ("time", True) == (letter["column"], letter["path"].endswith("odd.jsonl"))
+
+
+def test_a_past_period_gives_the_same_set_at_any_time(tmp_path: Path) -> None:
+    """A version that was stamped too far ahead is refused at the time, and goes on to count for nothing later."""
+    facts_log.write(tmp_path)
+    fact = {"flight": "z", "carrier": "A", "delay": 999.0, "time": fact_worlds.BEGIN, "reported": fact_worlds.BEGIN}
+    ahead = {**fact, "time": fact_worlds.BEGIN + DAY * 3, "reported": fact_worlds.BEGIN + 5 * fact_worlds.MINUTE}
+    (tmp_path / "facts" / "ahead.jsonl").write_text(f"{json.dumps(fact)}\n{json.dumps(ahead)}\n")
+    sets = []
+    for number, now in enumerate([from_ms(facts_log.PERIOD.until), facts_log.NOW]):
+        run = partial(_run_at, now)
+        parts = survey(facts_log.PERIOD, facts_log.sources(tmp_path), Survey()).needed(facts_log.PERIOD)
+        sets.append(built.build(facts_log.PERIOD, parts, tmp_path / f"set-{number}", run,
+                                facts=facts_log.declared(tmp_path)))  # fmt: skip
+
+    assert [1, 0] == [one.rejected["facts"] for one in sets]
+    then, later = (pa.concat_tables(one.tables()).combine_chunks() for one in sets)
+    assert then.equals(later)
+
+
+def _run_at(now: datetime, plan: SetPlan, parts: Sequence[Part]) -> None:
+    training_set_runner.run(replace(plan, now=now), parts)
 
 
 def test_facts_that_are_gone_are_an_error(tmp_path: Path) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import pytest
 
+from features.errors import RegistryError
 from registry import audit_export, operations, outbox
 from registry.audit_log import seals, verification
 from registry.audit_log.heads import Heads
@@ -86,6 +90,51 @@ def test_an_older_database_in_its_place_is_named(full: Registry, tmp_path: Path)
         )
     aside = list(tmp_path.glob("audit-heads-until-*.jsonl"))
     assert 1 == len(aside)
+
+
+def test_an_entry_that_waits_while_the_file_is_archived_goes_into_the_new_one(
+    full: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It follows the inventory of all rows, with which the new file must begin."""
+    lock = fcntl.flock
+
+    def late(file: IO[bytes], mode: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        operations.accept(full, because="a repair", actor="ann", now=make.NOW)
+        lock(file, mode)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    make.rollback(full, 2)
+    assert [1, 2] == [json.loads(line)["n"] for line in _lines(full.heads)]
+    assert [] == findings(full)
+
+
+def test_entries_are_on_the_disk_when_the_transaction_is(full: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the system still held in memory would look cut off after a power cut; so would the file that begins anew."""
+    synced, sync = list[tuple[int, int]](), os.fsync
+
+    def noted(file: int) -> None:
+        sync(file)
+        synced.append((os.fstat(file).st_ino, os.fstat(file).st_size))
+
+    monkeypatch.setattr(os, "fsync", noted)
+    for write in (
+        lambda: make.rollback(full, 2),
+        lambda: operations.accept(full, because="x", actor="a", now=make.NOW),
+    ):
+        write()
+        assert (full.heads.path.stat().st_ino, full.heads.path.stat().st_size) == synced[-1]
+
+
+def test_a_key_that_others_may_read_signs_nothing(full: Registry, caplog: pytest.LogCaptureFixture) -> None:
+    """Who has it could sign what they forged: the log goes on unsigned, with a warning, and an audit says why."""
+    full.heads.key_path.chmod(0o640)
+    make.rollback(full, 2)
+    assert "goes on unsigned" in caplog.text
+    with pytest.raises(RegistryError, match=r"others than its owner[\s\S]*hint: .*chmod 600 .*audit-key"):
+        audit_export.collect(full)
+    full.heads.key_path.chmod(0o600)
+    assert any("unsigned" in finding or "not signed" in finding for finding in findings(full)), findings(full)
 
 
 def test_who_has_the_key_too_is_named_by_the_receivers(full: Registry, url: str, tmp_path: Path) -> None:

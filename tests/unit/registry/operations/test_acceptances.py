@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -213,6 +216,45 @@ def test_a_fault_that_lasts_is_asked_about_once(reg: Registry, fault: Incident) 
     assert "" == settle(reg, fault.id, 16, LastingFault.ASK)
     (message,) = outbox.messages(reg, "m", type="incident.lasting")
     assert question == message.data["question"]
+    assert IncidentState.OPEN is queries.incident(reg, fault.id).state
+
+
+@pytest.mark.parametrize("lasting", list(LastingFault))
+def test_those_who_settle_a_fault_at_the_same_moment_settle_it_once(
+    reg: Registry, fault: Incident, lasting: LastingFault
+) -> None:
+    """Eight threads have seen it unsettled: one asks, or accepts it, and the others write nothing."""
+    seen, unsettled = threading.Barrier(8), operations.acceptances._unsettled
+    looks = threading.local()
+
+    def look(*args: Any) -> Incident | None:
+        found = unsettled(*args)
+        if not hasattr(looks, "first"):
+            looks.first = found
+            seen.wait()
+        return found
+
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(8) as pool:
+        patch.setattr(operations.acceptances, "_unsettled", look)
+        results = list(pool.map(lambda _: settle(reg, fault.id, 15, lasting), range(8)))
+    assert 1 == len([result for result in results if result])
+    logged = [e.action for e in queries.audit_log(reg)]
+    assert 1 == logged.count("incident.lasting" if lasting is LastingFault.ASK else "incident.accepted")
+
+
+def test_an_answer_at_the_same_moment_is_not_overruled(
+    reg: Registry, fault: Incident, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody confirms the fault between the look and the write: it does not become drift."""
+    unsettled = operations.acceptances._unsettled
+
+    def look(*args: Any) -> Incident | None:
+        monkeypatch.setattr(operations.acceptances, "_unsettled", unsettled)
+        accept(reg, fault.id, AcceptedAs.FAULT)
+        return fault
+
+    monkeypatch.setattr(operations.acceptances, "_unsettled", look)
+    assert "" == settle(reg, fault.id, 15, LastingFault.DRIFT)
     assert IncidentState.OPEN is queries.incident(reg, fault.id).state
 
 

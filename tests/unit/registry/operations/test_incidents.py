@@ -10,7 +10,7 @@ from features.errors import IllegalMove, NotFound
 from registry import operations, outbox, queries
 from registry.connection import Registry
 from registry.incidents import ingest
-from registry.records import Action, Incident, IncidentState
+from registry.records import Action, Decision, Incident, IncidentState
 from tests.support import registry_values as make
 
 
@@ -45,6 +45,41 @@ def test_decisions_by_hand_need_no_incident(reg: Registry) -> None:
     """Each is a decision of its own."""
     make.champion(reg)
     assert [1, 2] == [make.decide(reg, None).id for _ in range(2)]
+
+
+def test_callers_with_the_same_cause_at_the_same_moment_make_one_decision(reg: Registry) -> None:
+    """Eight threads call for one flow run; to do something else for that reason, or for another model, is another."""
+    make.champion(reg)
+    make.champion(reg, of="other")
+
+    def decide(model: str = "m", action: Action = Action.RETRAIN) -> Decision:
+        return operations.record_decision(reg, model=model, incident_id=None, action=action, because=("x", "run 1"),
+                                          actor="ann", now=make.NOW, once="run 1")  # fmt: skip
+
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: decide(), range(8)))
+    assert [made[0]] * 8 == made
+    assert [1, 2, 3] == [made[0].id, decide("other").id, decide(action=Action.ROLL_BACK).id]
+    assert [made[0]] == [d for d in queries.decisions(reg, "m") if d.action is Action.RETRAIN]
+
+
+def test_schedules_at_the_same_moment_make_one_decision(reg: Registry) -> None:
+    """Eight threads have seen the same state; one decides, and the next does so once it has seen that."""
+    make.champion(reg)
+    seen = make.decide(reg, None).id
+    make.decide(reg, None, Action.ROLL_BACK)  # no retrain, and so in nobody's way
+
+    def schedule(newest: int) -> Decision | None:
+        return operations.schedule_retrain(
+            reg, "m", because=("28 days",), actor="schedule", newest=newest, now=make.NOW
+        )
+
+    with ThreadPoolExecutor(8) as pool:
+        (made,) = (d for d in pool.map(lambda _: schedule(seen), range(8)) if d is not None)
+    assert (Action.RETRAIN, None, ("28 days",)) == (made.action, made.incident_id, made.because)
+    assert made == queries.decisions(reg, "m")[-1]
+    assert schedule(seen) is None
+    assert schedule(made.id) is not None
 
 
 def test_a_decision_is_about_its_own_models_incident(reg: Registry, incident: Incident) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from features import errors
 from features.schema import Events, Source
+from monitors.baseline import published
 from monitors.finding import Stage, Verdict
 from monitors.report import Report
 from registry import operations, outbox, queries
@@ -22,11 +23,14 @@ from registry.database import tables
 from registry.files import published_baselines
 from registry.incidents import ingest
 from registry.records import Action, AuditResult
-from retrain_flows import reconcile, retrain
+from retrain_flows import reconcile, renewal, retrain
+from retrain_flows.audit import registry_checks
 from retrain_flows.audit.audit import audit
+from retrain_flows.audit.notes import Notes
 from retrain_flows.audit.registry_checks import MAX_LOG_FINDINGS
 from retrain_flows.data.workspace import Workspace
 from tests.support import trained_model as world
+from tests.support.short_baselines import ShortBaseline
 from tests.unit.retrain_flows.conftest import Make
 
 END = world.START + 59 * world.DAY
@@ -311,3 +315,38 @@ def test_an_edited_file_is_a_finding(ws: Workspace, stored: list[Report]) -> Non
     ) == edited.findings
     earlier.unlink()
     assert 1 == len(run(ws, stored).findings)
+
+
+def files(model: ShortBaseline) -> list[str]:
+    """Return the findings about a model's files."""
+    notes = Notes()
+    registry_checks.check_files(model.workspace, notes)
+    return notes.findings
+
+
+@pytest.fixture
+def short(tmp_path: Path) -> Iterator[ShortBaseline]:
+    """Yield a model whose baseline can be renewed."""
+    with world.open_registry(tmp_path) as registry:
+        model = ShortBaseline(registry, tmp_path)
+        model.serve(14)
+        yield model
+
+
+def test_each_revision_of_a_renewed_baseline_is_compared(short: ShortBaseline) -> None:
+    """A renewal alters no file, so it is no finding; the revision that it published can be edited as the first can."""
+    renewal.follow_plan(short.workspace, now=short.now)
+    assert [] == files(short)
+    folder = short.state / "baselines" / "m"
+    published.baseline_path(folder, "v1", 2).write_text("{}")
+    assert ["1 published baseline different from the one on record: v1 (revision 2)"] == files(short)
+    published.baseline_path(folder, "v1").write_text("{}")
+    assert ["2 published baselines different from the one on record: v1, v1 (revision 2)"] == files(short)
+
+
+def test_the_baseline_of_a_version_whose_name_is_no_file_name_is_compared(short: ShortBaseline) -> None:
+    """Its file is named by a hash."""
+    short.register(short.baseline.model_copy(update={"version": "2024-Q1"}), 1)
+    assert [] == files(short)
+    published.baseline_path(short.state / "baselines" / "m", "2024-Q1").write_text("{}")
+    assert ["1 published baseline different from the one on record: 2024-Q1"] == files(short)
