@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from features import errors
+from features.security import local_http
 from retrain_flows.orchestration.server_settings import (
     AUTH,
     URL,
@@ -159,7 +160,7 @@ def check(url: str, auth: str) -> None:
     """
     try:
         request = urllib.request.Request(f"{url}/admin/version", headers={"Authorization": basic(auth)} if auth else {})
-        with urllib.request.urlopen(request, timeout=ASK_SECONDS):
+        with local_http.opened(request, timeout=ASK_SECONDS):
             return
     except urllib.error.HTTPError as error:
         if os.environ.get("PREFECT_API_KEY") and error.code in (401, 403, 404):
@@ -181,7 +182,7 @@ def _wait(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
     """Wait until a server answers, without a limit, as machines may be slow; EngineError if it ends instead."""
     while server.poll() is None:
         try:
-            with urllib.request.urlopen(f"{url}/health", timeout=ASK_SECONDS):
+            with local_http.opened(f"{url}/health", timeout=ASK_SECONDS):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.5)
