@@ -30,6 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from features.errors import EngineError
+from features.security import local_http
 from features.window import UTC
 from leeway.context import Context
 from leeway.stack import ports
@@ -131,7 +132,7 @@ def _ask(opened: Context, moved: Moved, port: int) -> None:
     body = json.dumps({"instances": json.loads(moved.flights.to_json(orient="records"))}).encode()
     request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/models/{opened.model().name}/predict", body)
     request.add_header("Authorization", f"Bearer {token}")
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with local_http.opened(request, timeout=60) as answer:
         answer.read()
 
 

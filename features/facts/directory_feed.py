@@ -69,15 +69,14 @@ class DirectoryFeed:
             raise missing
 
     def _of_source(self, source: str, now: datetime) -> Iterator[Taken]:
-        place = reading.place(self._values.declared.sources[source])
+        """Store the facts of the new files of one source; a file may grow while it is read, and is read again then."""
+        place, store = reading.place(self._values.declared.sources[source]), self._values.store
         groups = [group for group in self._values.groups if group.source == source]
         for path in file_chunks.list_files(location.directory(place)):
-            if (found := mark(path, str(path))) and not all(
-                self._values.store.is_read(group, found) for group in groups
-            ):
+            if (state := _state(path)) and not all(store.is_read(group, str(path), state) for group in groups):
                 yield self._read(source, path, now)
                 for group in groups:
-                    self._values.store.mark_read(group, found)
+                    store.mark_read(group, str(path), state)
 
     def _read(self, source: str, path: Path, now: datetime) -> Taken:
         """Store the facts of one file."""
@@ -91,8 +90,14 @@ class DirectoryFeed:
 
 def mark(path: Path, name: str) -> str:
     """Return what a file of a *name* is marked by as read: written anew, it is read again. Empty where it is gone."""
+    state = _state(path)
+    return f"{name} {state}" if state else ""
+
+
+def _state(path: Path) -> str:
+    """Return size and time of the last change of a file; empty where it is gone."""
     try:
         now = path.stat()
     except OSError:
         return ""
-    return f"{name} {now.st_size} {now.st_mtime_ns}"
+    return f"{now.st_size} {now.st_mtime_ns}"

@@ -33,8 +33,9 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS facts (grp TEXT, key TEXT, id TEXT, known_time INTEGER, time INTEGER, vals TEXT,
   PRIMARY KEY (grp, key, id, known_time, time, vals)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS facts_by_time ON facts (grp, time);
-CREATE TABLE IF NOT EXISTS files (grp TEXT, path TEXT, PRIMARY KEY (grp, path)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS read_files (grp TEXT, path TEXT, state TEXT, PRIMARY KEY (grp, path)) WITHOUT ROWID;
 """
+_MARK = "INSERT INTO read_files VALUES (?, ?, ?) ON CONFLICT (grp, path) DO UPDATE SET state = excluded.state"
 
 
 class SqliteStore:
@@ -60,7 +61,7 @@ class SqliteStore:
             raise errors.DataError(msg, hint="delete it: it is made again from the files of facts") from error
         self._reading, self._writing = threading.RLock(), threading.RLock()
         self._states: OrderedDict[tuple[str, Key], KeyState] = OrderedDict()
-        self._files: dict[str, set[str]] = {}
+        self._files: dict[str, dict[str, str]] = {}
         self._since: dict[str, int] = {}
 
     def add(self, group: Group, facts: Iterable[tuple[Key, Fact]]) -> int:
@@ -126,20 +127,20 @@ class SqliteStore:
         with self._reading:
             self._since[group.name] = end
 
-    def is_read(self, group: Group, file: str) -> bool:
-        """Return whether a file was marked before this process started, or by it."""
+    def is_read(self, group: Group, file: str, state: str) -> bool:
+        """Return whether a file was marked in its state before this process started, or by it."""
         with self._writing:
             if group.name not in self._files:
-                rows = self._writer.execute("SELECT path FROM files WHERE grp = ?", (group.name,))
-                self._files[group.name] = {path for (path,) in rows}
-            return file in self._files[group.name]
+                rows = self._writer.execute("SELECT path, state FROM read_files WHERE grp = ?", (group.name,))
+                self._files[group.name] = dict(rows)
+            return self._files[group.name].get(file) == state
 
-    def mark_read(self, group: Group, file: str) -> None:
+    def mark_read(self, group: Group, file: str, state: str) -> None:
         """Mark a file."""
         with self._writing, self._writer:
-            if not self.is_read(group, file):
-                self._files[group.name].add(file)
-                self._writer.execute("INSERT OR IGNORE INTO files VALUES (?, ?)", (group.name, file))
+            if not self.is_read(group, file, state):
+                self._writer.execute(_MARK, (group.name, file, state))
+                self._files[group.name][file] = state
 
     def close(self) -> None:
         """Close the file."""
@@ -153,4 +154,20 @@ def _opened(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")  # what is lost with the power is read again
     connection.executescript(_TABLES)
+    with connection:
+        _take_over_marks(connection)
     return connection
+
+
+def _take_over_marks(connection: sqlite3.Connection) -> None:
+    """Move the marks of earlier releases, a row for each state that a file has had, to the table of one row a file.
+
+    Their table stays, empty: a process of such a release may still have the file open.
+    """
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'files'").fetchone():
+        return
+    marks = [(group, *text.rsplit(" ", 2)) for group, text in connection.execute("SELECT grp, path FROM files")]
+    marks.sort(key=lambda mark: int(mark[-1]))  # by time of change: the newest is the one that stays
+    if marks:
+        connection.executemany(_MARK, [(group, path, f"{size} {changed}") for group, path, size, changed in marks])
+        connection.execute("DELETE FROM files")

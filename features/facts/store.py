@@ -30,12 +30,16 @@ class FactStore(Protocol):
         """Drop facts that happened before a moment (ms), with a precision of a tile."""
         ...
 
-    def is_read(self, group: Group, file: str) -> bool:
-        """Return whether a file was marked as read."""
+    def is_read(self, group: Group, file: str, state: str) -> bool:
+        """Return whether a file was marked as read in the state that it is in."""
         ...
 
-    def mark_read(self, group: Group, file: str) -> None:
-        """Mark a file as read, after its facts were added."""
+    def mark_read(self, group: Group, file: str, state: str) -> None:
+        """Mark a file as read in a state, after its facts were added; a mark of an earlier state is replaced."""
+        ...
+
+    def close(self) -> None:
+        """End the use of what the store holds open."""
         ...
 
 
@@ -45,7 +49,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._states: dict[str, dict[Key, KeyState]] = {}
-        self._files: set[tuple[str, str]] = set()
+        self._files: dict[tuple[str, str], str] = {}
 
     def add(self, group: Group, facts: Iterable[tuple[Key, Fact]]) -> int:
         """Store facts; see :meth:`FactStore.add`."""
@@ -72,10 +76,13 @@ class MemoryStore:
                 if not len(states[key]):
                     del states[key]
 
-    def is_read(self, group: Group, file: str) -> bool:
-        """Return whether a file was marked."""
-        return (group.name, file) in self._files
+    def is_read(self, group: Group, file: str, state: str) -> bool:
+        """Return whether a file was marked in its state."""
+        return self._files.get((group.name, file)) == state
 
-    def mark_read(self, group: Group, file: str) -> None:
+    def mark_read(self, group: Group, file: str, state: str) -> None:
         """Mark a file."""
-        self._files.add((group.name, file))
+        self._files[group.name, file] = state
+
+    def close(self) -> None:
+        """Do nothing: memory is not held open."""

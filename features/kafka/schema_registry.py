@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from features import errors
 from features.kafka import connections
+from features.security import local_http
 
 if TYPE_CHECKING:
     import httpx
@@ -136,6 +137,7 @@ def _ask(method: str, registry: str, path: str, body: dict[str, str] | None = No
         answer = httpx.request(
             method, f"{registry.rstrip('/')}/{path}", json=body, timeout=_TIMEOUT_SECONDS,
             headers={"Accept": "application/vnd.schemaregistry.v1+json"},
+            trust_env=not local_http.is_local_url(registry),
         )  # fmt: skip
         if _code(answer) in _NOT_FOUND:
             return None

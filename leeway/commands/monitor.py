@@ -123,7 +123,7 @@ def _print_dead_letters(watching: consume_output.OutputConsumer) -> None:
             f"{count(watching.tally.rejected, 'event')} could not be used; the dead letters are in the topic {topic}."
         )
         show.note(show.text(lost))
-    if letters := dead_letters.count(watching.opened.dir, watching.model.name):
+    if letters := dead_letters.read(watching.opened.dir, watching.model.name).count:
         lost, place = count(letters, "record"), watching.dead_letters
         show.note(show.text(f"{lost} could not be used; the dead letters in {place} have file, line and reason."))
 

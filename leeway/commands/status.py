@@ -26,6 +26,9 @@ from registry.views.retrain_record import RetrainRecord
 
 ModelName = Annotated[str | None, typer.Argument(help="The model; by default the only one, or all.")]
 
+KINDS_SHOWN = 5
+"""Kinds of reasons why records were set aside that are told, the most frequent first."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to *app*."""
@@ -59,7 +62,7 @@ def _model_status(opened: Context, model: str) -> dict[str, Any]:
     """Return one model's entry in the JSON of `leeway status`."""
     reg, now = opened.registry, datetime.now(UTC)
     champion, running = queries.champion(reg, model), queries.running(reg, model)
-    live = queries.open_incidents(reg, model)
+    live, letters = queries.open_incidents(reg, model), dead_letters.read(opened.dir, model)
     status, on_trial = model_status.read(reg, model), queries.unfinished(reg, model, RunState.HELD)
     return {
         "model": model,
@@ -72,7 +75,7 @@ def _model_status(opened: Context, model: str) -> dict[str, Any]:
         "last_record": status.last_heard,
         "last_record_age": status.heard_age(now),
         "refused": status.set_aside,
-        "set_aside": dead_letters.summary(opened.dir, model),
+        "set_aside": letters.kinds[:KINDS_SHOWN],
         "task": opened.model(model).schema.task.value,
         "champion": champion.version if champion else None,
         "generation": champion.generation if champion else 0,
@@ -86,7 +89,7 @@ def _model_status(opened: Context, model: str) -> dict[str, Any]:
         "running": running.id if running else None,
         "held": retrain_record.of_runs(reg, model, on_trial),
         "promotion": promotion_effect.newest_effect(promotion_effect.read(reg, model)),
-        "dead_letters": dead_letters.count(opened.dir, model),
+        "dead_letters": letters.count,
         "sides": side_by_side.read(opened, opened.model(model)),
         "learner": learner_state.read(opened, opened.model(model)),
         "nearline": _nearline(opened, model, champion.version if champion else None),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
-from features.errors import LeewayError, reason
+from features.errors import reason
 from features.security.printable import visible
 from leeway.landed import last_read, readers
 from leeway.landed.readers import Reader
@@ -35,7 +35,7 @@ def _land(reader: Reader, now: datetime) -> int:
     """Land what is new of one source, and note when that was or why it failed."""
     try:
         rows = reader.land(now)
-    except (LeewayError, OSError) as error:
+    except Exception as error:  # also one that nobody foresaw: `leeway status` tells of it
         last_read.failed(reader.source, reason(error))
         raise
     last_read.succeeded(reader.source, now)
@@ -78,7 +78,8 @@ class _Follower:
 
     def __init__(self, source: LandedSource, clock: Clock, report: Callable[[str], None]) -> None:
         self._source, self._clock, self._report = source, clock, report
-        self._reader, self._problem = readers.reader(source), ""
+        self._reader: Reader | None = readers.reader(source)
+        self._problem = ""
 
     def run(self, stop: threading.Event) -> None:
         """Look at the source until *stop* is set."""
@@ -86,13 +87,14 @@ class _Follower:
             self.look()
 
     def look(self) -> None:
-        """Land what is new; report a problem that the look before did not have."""
+        """Land what is new; report a problem that the look before did not have. No error passes."""
         problem = ""
         try:
+            self._reader = self._reader or readers.reader(self._source)
             _land(self._reader, self._clock())
-        except (LeewayError, OSError) as error:
+        except Exception as error:  # whatever a driver or a file system raises: the next look may succeed
             problem = reason(error)
-            self._reader = readers.reader(self._source)  # whatever it knows of the source may have changed
+            self._reader = None  # whatever it knows of the source may have changed
         if problem and problem != self._problem:
             self._report(visible(problem))  # it may name columns, which are the database's to choose
         self._problem = problem

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from features.security import certificates
+from features.security import certificates, local_http
 from leeway.stack import broker, cluster, ports, postgres
 from leeway.stack.plan import LEARNER, Plan
 from leeway.stack.processes import Service
@@ -98,7 +97,7 @@ def _prefect(plan: Plan) -> Service:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=3):
+        with local_http.opened(url, timeout=3):
             return True
     except (OSError, ValueError):
         return False

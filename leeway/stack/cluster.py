@@ -6,7 +6,6 @@ import importlib.util
 import json
 import re
 import sys
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from urllib.parse import quote
 
 from ruamel.yaml import YAML
 
-from features.security import certificates
+from features.security import certificates, local_http
 from leeway.stack import java, ports, processes
 from monitors.flink import file_paths, rest_address
 
@@ -152,7 +151,7 @@ def overview(address: str) -> dict[str, Any]:
     """Return the overview of the cluster at *address*; empty where it does not answer."""
     try:
         at = rest_address.parse(address)
-        with urllib.request.urlopen(f"{at.url}/overview", timeout=3, context=at.tls()) as answer:
+        with local_http.opened(f"{at.url}/overview", timeout=3, tls=at.tls()) as answer:
             return dict(json.load(answer))
     except (OSError, ValueError):
         return {}

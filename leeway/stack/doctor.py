@@ -166,7 +166,7 @@ def reachable(project: Project) -> Iterator[Check]:
         yield _answer_check("flink", flink, _ask_flink)
     if prefect := stack_variables.get(plan.PREFECT):
         yield _answer_check(
-            "prefect", prefect, lambda url: _ask_prefect(url, stack_variables.get(server_settings.AUTH, ""))
+            "prefect", prefect, lambda url: _ask_prefect(project, url, stack_variables.get(server_settings.AUTH, ""))
         )
 
 
@@ -203,8 +203,8 @@ def _ask_flink(address: str) -> str:
     return f"Flink {version}, {overview['slots-available']} of {overview['slots-total']} slots free"
 
 
-def _ask_prefect(address: str, auth: str) -> str:
-    server.check(address, auth)
+def _ask_prefect(project: Project, address: str, auth: str) -> str:
+    server.check_own(project.state, address, auth)
     return "it answers to the stack's secret" if auth else "it answers"
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import filelock
 
+from features.files.whole_file import write_whole
 from features.window import UTC
 from leeway.stack.build import MARK
 
@@ -54,9 +55,7 @@ class State:
 
 def save(folder: Path, state: State) -> None:
     """Write *state* atomically."""
-    half = folder / "state.json.new"
-    half.write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
-    half.replace(folder / "state.json")
+    write_whole(folder / "state.json", json.dumps(asdict(state), indent=1).encode())
 
 
 def load(folder: Path) -> State | None:

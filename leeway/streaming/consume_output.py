@@ -227,7 +227,7 @@ class OutputConsumer:
     def _take(self, check: Callable[[], None], committed: CommittedOutput) -> int:
         check()
         committed.progress(self.tally.progress)
-        committed.dead_letters(self.dead_letters)
+        committed.dead_letters(partial(dead_letters.append_lines, self.opened.dir, self.model.name, "monitor"))
         taken = committed.reports(self.store_lines)
         self.report_missing_windows()
         return taken

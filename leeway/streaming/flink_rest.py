@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from features.errors import EngineAway, EngineError
+from features.security import local_http
 from features.window import from_ms
 from monitors.flink import failure_causes, file_paths, rest_address
 
@@ -166,7 +167,7 @@ class Cluster:
 @cache
 def _client(at: rest_address.FlinkAddress) -> httpx.Client:
     """Return this process's HTTP client: creating one loads all certificates, and a monitor makes many requests."""
-    return httpx.Client(verify=at.tls() or True)
+    return httpx.Client(verify=at.tls() or True, trust_env=not local_http.is_local(at.host))
 
 
 def _saved(operation: dict[str, Any]) -> Path:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from leeway import assembly, dead_letters
 from leeway.context import Context
@@ -52,7 +53,7 @@ def of_files(opened: Context, model: Model, spec: SampleSpec, tally: SampleTally
 
     def look() -> int:
         job.check()
-        output.dead_letters(dead_letters.folder(opened.dir, model.name))
+        output.dead_letters(partial(dead_letters.append_lines, opened.dir, model.name, "samples"))
         samples_job.write_barred(opened, model, spec.barred)
         return output.progress(tally.progress)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -15,6 +16,7 @@ import features
 import monitors
 from features.errors import ProjectError
 from features.events import publishing
+from features.files.whole_file import write_whole
 from features.kafka import connections, offset_ranges
 from features.schema import Source
 from features.window import from_ms
@@ -193,10 +195,10 @@ def pack_rooms(folder: Path, rooms: Sequence[ModuleType] = ROOMS) -> Path:
     archive = folder / f"rooms-{text.hexdigest()[:12]}.zip"
     if not archive.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(draft := archive.with_suffix(".tmp"), "w") as packed:
+        with zipfile.ZipFile(packed := io.BytesIO(), "w") as made:
             for name, content in sorted(files.items()):
-                packed.writestr(name, content)
-        draft.rename(archive)
+                made.writestr(name, content)
+        write_whole(archive, packed.getvalue())
     return archive
 
 

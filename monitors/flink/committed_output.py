@@ -27,8 +27,8 @@ class CommittedOutput(Protocol):
     def progress(self, use: Use) -> int:
         """The same for lines of progress."""
 
-    def dead_letters(self, folder: Path) -> None:
-        """Move dead letters into *folder*, unless they stay where they are."""
+    def dead_letters(self, use: Use) -> int:
+        """The same for dead letters, unless they stay where they are."""
 
 
 def committed(directory: Path) -> list[Path]:
@@ -59,11 +59,9 @@ class CommittedFiles:
         """See :class:`CommittedOutput`."""
         return self._take(self.folder_of_progress, use)
 
-    def dead_letters(self, folder: Path) -> None:
+    def dead_letters(self, use: Use) -> int:
         """See :class:`CommittedOutput`."""
-        for path in committed(self.folder_of_rejects):
-            folder.mkdir(parents=True, exist_ok=True)
-            path.rename(folder / f"{path.name}.jsonl")
+        return self._take(self.folder_of_rejects, use)
 
     @staticmethod
     def _take(directory: Path, use: Use) -> int:
@@ -94,8 +92,9 @@ class CommittedTopics:
         """See :class:`CommittedOutput`."""
         return take(self.clients[1], use)
 
-    def dead_letters(self, folder: Path) -> None:
-        """See :class:`CommittedOutput`; *folder* stays empty."""
+    def dead_letters(self, use: Use) -> int:
+        """See :class:`CommittedOutput`; none are passed on."""
+        return 0
 
 
 def take(client: Any, use: Use) -> int:

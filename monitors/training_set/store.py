@@ -20,6 +20,7 @@ from features.events import location
 from features.facts import reading
 from features.facts.declaration import NO_FACTS, FactFeatures
 from features.files import file_chunks
+from features.files.whole_file import write_whole
 from features.kafka import offset_ranges
 from features.schema import Source
 from monitors.report import canonical
@@ -98,7 +99,7 @@ class SetStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         index, parts = self._index(period, sources), self.survey(period, sources)
         found = built.build(period, parts.needed(period), folder, run, facts=self.facts, by_slice=by_slice)
-        _replace(index, parts.learned(found.part_times()).text())
+        write_whole(index, parts.learned(found.part_times()).text().encode())
         return found
 
     def tables(self, period: TrainingPeriod, sources: Sources) -> Iterator[pa.Table]:
@@ -118,7 +119,7 @@ class SetStore:
             decoded = read_part(period.schema, role, part)
             times[role, part] = event_times(decoded)
             yield within(decoded.table, period.predictions)
-        _replace(index, parts.learned(times).text())
+        write_whole(index, parts.learned(times).text().encode())
 
     def survey(self, period: TrainingPeriod, sources: Sources) -> Survey:
         """Return the parts of a log, with what earlier sets have found of their times; errors as of :meth:`build`."""
@@ -149,12 +150,6 @@ class SetStore:
 
 def _last_used(folder: Path) -> int:
     return folder.stat().st_mtime_ns
-
-
-def _replace(index: Path, text: str) -> None:
-    draft = index.with_name(f"{index.name}.{os.getpid()}")
-    draft.write_text(text)
-    draft.replace(index)
 
 
 def _digest(text: str) -> str:

@@ -12,9 +12,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 
 from features import errors
+from features.files.whole_file import write_whole
+from features.security import local_http
+from retrain_flows.orchestration import server_process
 from retrain_flows.orchestration.server_settings import (
     AUTH,
     URL,
@@ -24,6 +28,7 @@ from retrain_flows.orchestration.server_settings import (
     command,
     environment,
     secret,
+    secret_path,
 )
 
 START_SECONDS = 120
@@ -32,6 +37,8 @@ STOP_SECONDS = 15
 """How long a server may take to end before it is killed."""
 ASK_SECONDS = 10
 """Timeout of one request."""
+WAIT_SECONDS = 600
+"""How long a server that was started here may take to answer: machines may be slow."""
 
 
 @contextmanager
@@ -62,7 +69,7 @@ def watched(state: Path) -> Iterator[tuple[str, Callable[[], None]]]:
         own.start()
         own.wait()
         own.note.parent.mkdir(parents=True, exist_ok=True)
-        own.note.write_text(own.url, encoding="ascii")
+        write_whole(own.note, own.url.encode())
         yield own.url, own.revive
     finally:
         own.note.unlink(missing_ok=True)
@@ -100,7 +107,7 @@ class _OwnServer:
     def wait(self) -> None:
         """Wait until the server answers; EngineError if it ends instead."""
         if self._process is not None:
-            _wait(self._process, self.url, self._log)
+            _wait(self._process, self.url, self._log, _account(self._state))
 
     def revive(self) -> None:
         """Start the server anew if it has ended."""
@@ -130,7 +137,7 @@ def running_already(state: Path, stack: Mapping[str, str]) -> dict[str, str]:
     Raises
     ------
     EngineAway
-        The server that a variable names does not answer.
+        The server that a variable names, or the stack's, does not answer.
     EngineError
         It refuses the secret.
     """
@@ -138,13 +145,37 @@ def running_already(state: Path, stack: Mapping[str, str]) -> dict[str, str]:
         check(url, os.environ.get(AUTH, ""))
         return {URL: url}
     if url := stack.get(URL):
-        check(url, stack.get(AUTH, ""))
+        check_own(state, url, stack.get(AUTH, ""))
         return {URL: url, **client(stack.get(AUTH, ""))}
-    with contextlib.suppress(OSError, errors.EngineError):
+    with contextlib.suppress(OSError, ValueError, errors.EngineError):
         url = (state / "prefect" / "url").read_text(encoding="ascii")
-        check(url, auth := secret(state))
+        check_own(state, url, auth := secret(state))
         return {URL: url, **client(auth)}
     return {}
+
+
+def check_own(state: Path, url: str, auth: str) -> None:
+    """Check a server of the project as :func:`check` does, and before anything is sent that it is the one at its port.
+
+    Its address is in a file that survives it, and another account may listen there by now.
+
+    Raises
+    ------
+    EngineAway
+        It does not listen, or does not answer.
+    EngineError
+        It refuses the login.
+    """
+    if not server_process.listens(url, _account(state)):
+        msg = f"the Prefect server at {url} does not answer: no server of this project listens there"
+        raise errors.EngineAway(msg, hint="start it with `leeway up`, or forget the stack with `leeway down`")
+    check(url, auth)
+
+
+def _account(state: Path) -> int:
+    """Return the user id of the account that has the project's secret, which its server runs as."""
+    secret(state)  # there is one then
+    return secret_path(state).stat().st_uid
 
 
 def check(url: str, auth: str) -> None:
@@ -159,14 +190,14 @@ def check(url: str, auth: str) -> None:
     """
     try:
         request = urllib.request.Request(f"{url}/admin/version", headers={"Authorization": basic(auth)} if auth else {})
-        with urllib.request.urlopen(request, timeout=ASK_SECONDS):
+        with local_http.opened(request, timeout=ASK_SECONDS):
             return
     except urllib.error.HTTPError as error:
         if os.environ.get("PREFECT_API_KEY") and error.code in (401, 403, 404):
             return  # a service with API keys, which Prefect's client sends
         msg = f"the Prefect server at {url} refuses: {error.code} {error.reason}"
         raise errors.EngineError(msg, hint=f"set {AUTH} to its user:password, or unset {URL}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         msg = f"the Prefect server at {url} does not answer: {getattr(error, 'reason', error)}"
         raise errors.EngineAway(msg, hint=f"start it, correct {URL}, or unset {URL} to do without a server") from error
 
@@ -177,16 +208,25 @@ def _free_port() -> int:
         return int(s.getsockname()[1])
 
 
-def _wait(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    """Wait until a server answers, without a limit, as machines may be slow; EngineError if it ends instead."""
-    while server.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{url}/health", timeout=ASK_SECONDS):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.5)
-    msg = f"the Prefect server ended with code {server.returncode} before it answered"
+def _wait(server: subprocess.Popen[bytes], url: str, log: Path, account: int) -> None:
+    """Wait until a server answers, and nobody else in its place; EngineError if it ends instead, or takes too long."""
+    give_up = time.monotonic() + WAIT_SECONDS
+    while server.poll() is None and time.monotonic() < give_up:
+        if server_process.listens(url, account) and _is_healthy(url):
+            return
+        time.sleep(0.5)
+    code = server.returncode
+    how = f"did not answer within {WAIT_SECONDS} s" if code is None else f"ended with code {code} before it answered"
+    msg = f"the Prefect server {how}"
     raise errors.EngineError(msg, hint=f"see {log}, or set {URL} to a running server")
+
+
+def _is_healthy(url: str) -> bool:
+    try:
+        with local_http.opened(f"{url}/health", timeout=ASK_SECONDS):
+            return True
+    except (OSError, HTTPException):
+        return False
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:

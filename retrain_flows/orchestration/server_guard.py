@@ -3,6 +3,11 @@
 A server on loopback can be reached by all accounts of the machine and by any web page that its user opens. A page may
 send requests to any address (cross-site request forgery), and its host name may be made to resolve to 127.0.0.1 (DNS
 rebinding). The Origin header shows the first, the Host header the second, and the secret keeps out other accounts.
+
+The dashboard's checks (:mod:`dashboards.host_check`, :mod:`dashboards.security`) are others, for a server that may be
+behind a proxy under a name of its own. Here the addresses are known to the port, and sockets are checked too. Prefect's
+pages at ``localhost`` ask the API at ``127.0.0.1``, which Sec-Fetch-Site calls another site: only Origin can tell them
+from foreign ones. Nobody is made to wait after a wrong secret: it is random, with more bits than can be guessed.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import os
 import sys
 from pathlib import Path
 
-from features.security import secret_file
+from features.security import local_http, secret_file
 
 URL = "PREFECT_API_URL"
 """Environment variable with the address of the API."""
@@ -41,6 +41,8 @@ def settings(state: Path) -> dict[str, str]:
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         # Prefect's progress goes to its log file (`log_to`) and pages, not to the terminal.
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": os.environ.get("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING"),
+        # Prefect's client, and its websockets, would send the secret to a proxy of the environment.
+        **local_http.no_proxy(os.environ),
         **(client(auth) if auth else {}),
     }
 

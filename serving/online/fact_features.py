@@ -57,6 +57,12 @@ class FactFeatures:
         """The features that a request may leave out."""
         return frozenset({*self.values.declared.features, *self.values.declared.transforms.features})
 
+    def close(self) -> None:
+        """End the feed, then the store: a request that is still being answered has the declared values."""
+        if self.feed is not None:
+            self.feed.close()
+        self.values.store.close()
+
     def complete(self, rows: Rows, reader: RowReader) -> Rows:
         """Return rows with all features.
 

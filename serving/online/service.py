@@ -78,8 +78,8 @@ class ModelService:
 
     async def close(self) -> None:
         """Write what was answered; a row that cannot be written is an error in the log."""
-        if self.facts is not None and self.facts.feed is not None:
-            await asyncio.to_thread(self.facts.feed.close)
+        if self.facts is not None:
+            await asyncio.to_thread(self.facts.close)
         closing = [part.close for part in (self.shadow, self.log) if part is not None]
         lost = sum(await asyncio.gather(*(asyncio.to_thread(close) for close in closing)))
         if lost:

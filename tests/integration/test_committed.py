@@ -105,3 +105,11 @@ def test_a_failure_hands_the_same_lines_over_again(store: Store) -> None:
         with pytest.raises(ConnectionError):
             failing.reports(fail)
     assert ["1", "2"] == taken(store.open().reports)
+
+
+def test_dead_letters_of_files_are_taken_once(tmp_path: Path) -> None:
+    """Those of topics stay there."""
+    store = files(tmp_path)
+    store.commit("rejects", ["a", "b"])
+
+    assert (["a", "b"], []) == (taken(store.open().dead_letters), taken(store.open().dead_letters))

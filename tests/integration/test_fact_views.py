@@ -97,7 +97,7 @@ def test_a_view_lands_what_its_query_makes_of_new_facts(tmp_path: Path) -> None:
 
     model = project(tmp_path)
     assert [5.5, None, None, 1.0] == [row["beyond"] for row in landed(model)]
-    (letter,) = dead_letters.summary(tmp_path / ".leeway", "facts.late")
+    (letter,) = dead_letters.read(tmp_path / ".leeway", "facts.late").kinds
     assert (1, "delay is not a number") == (letter["records"], letter["reason"])
     assert letter["place"].endswith("landings/a.jsonl line 4")
     told = invoke(tmp_path, "status", code=None).output

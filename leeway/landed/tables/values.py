@@ -22,8 +22,10 @@ _INT64 = range(-(2**63), 2**63)
 def plain(value: Any) -> Plain:
     """Return a driver's value in a type that event files have; text of whatever else there is.
 
-    >>> plain(Decimal("12.50")), plain(Decimal("12")), plain({"a": 1})
-    (12.5, 12, '{"a": 1}')
+    No value raises, or its row would end each reading of its table: what cannot be used is set aside by the decoder.
+
+    >>> plain(Decimal("12.50")), plain(Decimal("12")), plain({"a": 1}), plain([Decimal("sNaN")])
+    (12.5, 12, '{"a": 1}', '["sNaN"]')
     """
     if value is None or isinstance(value, bool | float | str | bytes):
         return value
@@ -32,18 +34,29 @@ def plain(value: Any) -> Plain:
     if isinstance(value, Decimal):
         return _number(value)
     if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return _time(value)
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
     if isinstance(value, bytearray | memoryview):
         return bytes(value)
-    return json.dumps(value) if isinstance(value, dict | list) else str(value)
+    return json.dumps(value, default=str) if isinstance(value, dict | list) else str(value)
+
+
+def _time(value: datetime) -> Plain:
+    """Return a time in UTC, where one without a zone is; its text where it is beyond Python's years there."""
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        return value.isoformat()
 
 
 def _number(value: Decimal) -> Plain:
-    """Return a decimal as the whole number that it is, else as the nearest float64."""
+    """Return a decimal as the whole number that it is, else as the nearest float64; its text where it is neither."""
+    if value.is_snan():
+        return str(value)
     if value.is_finite() and value.as_tuple().exponent == 0:
-        return plain(int(value))
+        whole = int(value)
+        return whole if whole in _INT64 else str(value)  # the text of the int would be refused above 4300 digits
     return float(value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import sqlite3
 import threading
@@ -85,12 +86,15 @@ def test_old_facts_are_dropped(opened: Opened) -> None:
 
 
 def test_files_are_marked_by_group(opened: Opened) -> None:
-    """A mark stays, and is of no other group."""
+    """A mark stays, is of no other file and state, and one of a newer state takes its place."""
     store = opened()
-    store.mark_read(GROUP, "a")
-    store.mark_read(GROUP, "a")
-
-    assert (True, False) == (store.is_read(GROUP, "a"), store.is_read(GROUP, "b"))
+    store.mark_read(GROUP, "a", "1 1")
+    store.mark_read(GROUP, "a", "1 1")
+    assert (True, False, False) == tuple(
+        store.is_read(GROUP, *file) for file in (("a", "1 1"), ("a", "2 2"), ("b", "1 1"))
+    )
+    store.mark_read(GROUP, "a", "2 2")
+    assert (False, True) == (store.is_read(GROUP, "a", "1 1"), store.is_read(GROUP, "a", "2 2"))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
@@ -133,24 +137,51 @@ def test_a_file_is_there_again(tmp_path: Path) -> None:
     """Facts to the last bit, and marks, after the process has ended."""
     first = SqliteStore(tmp_path / "facts.db")
     first.add(GROUP, [(UA, V1), (UA, fact("2", NOON, NOON, 0.1))])
-    first.mark_read(GROUP, "a")
+    first.mark_read(GROUP, "a", "1 1")
     first.close()
     again = SqliteStore(tmp_path / "facts.db")
 
-    assert (1.1, True) == (again.value(GROUP, UA, "sum", NOON + 10 * MINUTE), again.is_read(GROUP, "a"))
+    assert (1.1, True) == (again.value(GROUP, UA, "sum", NOON + 10 * MINUTE), again.is_read(GROUP, "a", "1 1"))
 
 
 def test_two_processes_share_a_file(tmp_path: Path) -> None:
     """Each reads each file of facts by itself: what the other one stored and marked since is no reason not to."""
     one, other = SqliteStore(tmp_path / "facts.db"), SqliteStore(tmp_path / "facts.db")
     other.value(GROUP, UA, "sum", NOON + 10 * MINUTE)
-    other.is_read(GROUP, "a")
+    other.is_read(GROUP, "a", "1 1")
     one.add(GROUP, [(UA, V1)])
-    one.mark_read(GROUP, "a")
+    one.mark_read(GROUP, "a", "1 1")
 
-    assert not other.is_read(GROUP, "a")
+    assert not other.is_read(GROUP, "a", "1 1")
     assert 0 == other.add(GROUP, [(UA, V1)])
     assert 1.0 == other.value(GROUP, UA, "sum", NOON + 10 * MINUTE)
+
+
+def test_marks_do_not_grow_with_a_file(tmp_path: Path) -> None:
+    """A file that is appended to has one mark, however often it is read."""
+    store = SqliteStore(tmp_path / "facts.db")
+    for size in range(100):
+        store.mark_read(GROUP, "a", f"{size} {size}")
+    store.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "facts.db")) as connection:
+        assert [(GROUP.name, "a", "99 99")] == connection.execute("SELECT * FROM read_files").fetchall()
+
+
+def test_marks_of_earlier_releases_are_taken_over(tmp_path: Path) -> None:
+    """Nothing is read again; of a file that was read in several states the newest counts."""
+    SqliteStore(tmp_path / "facts.db").close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "facts.db")) as old, old:
+        old.execute("CREATE TABLE files (grp TEXT, path TEXT, PRIMARY KEY (grp, path)) WITHOUT ROWID")
+        marks = ["/a b 10 1000", "/a b 9 99", "/a b 30 3000", "/c 1 1"]
+        old.executemany("INSERT INTO files VALUES (?, ?)", [(GROUP.name, mark) for mark in marks])
+    for _ in range(2):
+        store = SqliteStore(tmp_path / "facts.db")
+        assert store.is_read(GROUP, "/a b", "30 3000")
+        assert store.is_read(GROUP, "/c", "1 1")
+        assert not store.is_read(GROUP, "/a b", "10 1000")
+        store.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "facts.db")) as old:
+        assert [] == old.execute("SELECT * FROM files").fetchall()
 
 
 def test_a_file_that_fails_says_so(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from features.kafka import avro, schema_registry
 from features.kafka.records import Records
 from features.schema import EventSchema, FeatureKind, Source, Task
 from leeway.stack import ports
+from tests.support.listening_server import named_as_proxy
 
 SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": FeatureKind.NUMERIC})
 
@@ -20,12 +21,13 @@ def batch(registry: str, value: bytes) -> Records:
 
 
 def test_a_registry_that_is_away_is_an_outage() -> None:
-    """The job fails and tries again; the record is not lost as a bad one. The password stays out of the words."""
+    """The job fails and tries again; the record is not lost as a bad one. The password is told to nobody."""
     url = f"http://ann:secret@127.0.0.1:{ports.free()}"
-    with pytest.raises(errors.BrokerAway, match="does not answer") as told:
+    with named_as_proxy() as proxy, pytest.raises(errors.BrokerAway, match="does not answer") as told:
         decode.decode_records(SCHEMA, "predictions", batch(url, schema_registry.header(1) + b"x"))
 
     assert "secret" not in str(told.value)
+    assert [] == proxy.requests
 
 
 def test_a_variable_that_is_not_set_is_named() -> None:

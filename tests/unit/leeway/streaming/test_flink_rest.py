@@ -15,8 +15,10 @@ import pytest
 
 from features.errors import EngineAway, EngineError
 from features.window import from_ms
+from leeway.stack.cluster import overview
 from leeway.streaming import lifecycle
 from leeway.streaming.flink_rest import Cluster
+from tests.support.listening_server import named_as_proxy
 
 JOBS = {"jobs": [
     {"jid": "a", "name": "leeway.p.m-1", "state": "FINISHED", "start-time": 1000},
@@ -51,6 +53,14 @@ def cluster(answers: dict[str, Any]) -> Iterator[Cluster]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def test_a_cluster_of_this_machine_is_asked_without_a_proxy() -> None:
+    """Which could not reach it, or would answer in its place."""
+    with named_as_proxy() as proxy, cluster({"/jobs/overview": JOBS, "/overview": {"flink-version": "2"}}) as flink:
+        assert 2 == len(flink.jobs("leeway.p."))
+        assert {"flink-version": "2"} == overview(flink.address)
+    assert [] == proxy.requests
 
 
 def test_jobs_are_found_by_their_names_the_newest_first() -> None:

@@ -18,6 +18,7 @@ from features.facts.directory_feed import DirectoryFeed
 from features.facts.fact import Fact
 from features.facts.lookup import FactValues
 from features.facts.reading import FactRows
+from features.facts.sqlite_store import SqliteStore
 from features.facts.store import MemoryStore
 from features.window import to_ms
 from serving.online import fact_feed, metrics, openapi
@@ -193,6 +194,17 @@ def test_new_facts_are_read_while_answers_go_on(tmp_path: Path, monkeypatch: pyt
     assert (1, 1, "") == (feed.counts.stored, feed.counts.set_aside, feed.counts.failing)
     assert 3.0 == values.look("z", ("a",), NOW_MS).value
     assert ["time"] == [letter.column for letter in letters]
+
+
+def test_a_service_that_ends_closes_its_store(follower: Follower, tmp_path: Path) -> None:
+    """After the last answer has been written: the file may be moved, and its write-ahead log is gone."""
+    store = SqliteStore(tmp_path / "facts.db")
+    filling = FactFeatures(FactValues(declared(), store))
+    store.mark_read(filling.values.groups[0], "a", "1 1")
+    assert (tmp_path / "facts.db-wal").exists()
+    asyncio.run(service(follower, filling).close())
+
+    assert [tmp_path / "facts.db"] == list(tmp_path.iterdir())
 
 
 def _clock() -> datetime:

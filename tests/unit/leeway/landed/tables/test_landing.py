@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
 from features.events import decode
 from features.facts import lookup
@@ -15,6 +17,7 @@ from features.facts.declaration import FactFeatures, FactSource
 from features.window import from_ms
 from leeway.landed import last_read
 from leeway.landed.landing import following, land
+from leeway.landed.tables.table_reader import TableReader
 from leeway.project import landed
 from tests.support import fact_worlds, labelled_log
 from tests.support.table_world import NOW, TableWorld
@@ -46,6 +49,28 @@ def test_a_followed_table_is_read_through_an_outage(sqlite: TableWorld) -> None:
         wait_until(lambda: sqlite.rows() == ["r1", "r2"])
     (problem,) = reported
     assert "unable to open database file" in problem
+    assert "" == last_read.read(table).problem
+
+
+def test_an_error_that_nobody_foresaw_ends_nothing(sqlite: TableWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is reported once and noted for the status, and what is there lands once the reader can go on."""
+    sqlite.create()
+    sqlite.insert(1)
+    table, reported, looks = sqlite.declared(poll="1s"), list[str](), list[int]()
+    land_rows = TableReader.land
+
+    def fails_at_first(reader: TableReader, now: datetime) -> int:
+        looks.append(1)
+        if len(looks) < 4:
+            msg = "no such digit"
+            raise ValueError(msg)
+        return land_rows(reader, now)
+
+    monkeypatch.setattr(TableReader, "land", fails_at_first)
+    with following([table], lambda: NOW, reported.append):
+        assert "ValueError: no such digit" == last_read.read(table).problem
+        wait_until(lambda: sqlite.rows() == ["r1"])
+    assert ["ValueError: no such digit"] == reported
     assert "" == last_read.read(table).problem
 
 

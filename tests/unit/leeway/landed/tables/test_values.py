@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from features.events import decode
 from features.schema import Columns, EventSchema, FeatureKind, Task
+from leeway.landed.tables import values
 from tests.support.table_world import NOW, TableWorld
 
+EAST = timezone(timedelta(hours=2))
 SCHEMA = EventSchema(model="m", task=Task.REGRESSION, columns=Columns(), features={"x": FeatureKind.NUMERIC})
 DAY = 1_704_067_200_000
 """2024-01-01 in ms."""
@@ -92,3 +95,19 @@ def test_times_in_text_are_keys(sqlite: TableWorld) -> None:
         sqlite.land()
     assert 0 == sqlite.land()
     assert ["2024-01-01 00:00:00", "2024-01-01 00:20:00.5", "2024-01-01 00:15:00"] == sqlite.rows()
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (datetime(1, 1, 1, tzinfo=EAST), "0001-01-01T00:00:00+02:00"),
+        (datetime.max.replace(tzinfo=timezone(timedelta(hours=-2))), "9999-12-31T23:59:59.999999-02:00"),
+        (Decimal("sNaN"), "sNaN"),
+        (Decimal("1" * 5000), "1" * 5000),
+        ([Decimal("1.5"), datetime(2024, 1, 1)], '["1.5", "2024-01-01 00:00:00"]'),
+    ],
+    ids=["before all years", "after all years", "signaling", "5000 digits", "in an array"],
+)
+def test_what_no_type_holds_is_its_text(value: Any, plain: str) -> None:
+    """It is the decoder's to refuse: an error here would end the reading of all rows, again and again."""
+    assert plain == values.plain(value)
