@@ -50,7 +50,7 @@ def watched(reg: Registry, known: Baseline) -> Registry:
     make.version(reg, "v1")
     operations.store_baseline(reg, known, now=make.NOW)
     operations.promote(
-        reg, model="m", version="v1", expected_generation=0, kind="bootstrap", effective_at=from_ms(FIRST * DAY),
+        reg, model="m", version="v1", expected_generation=0, effective_at=from_ms(FIRST * DAY),
         actor="test", reason="first", now=make.NOW,
     )  # fmt: skip
     return reg
