@@ -1,7 +1,12 @@
-"""Chart data for the page's script (Plotly): plain JSON with values and labels; colours and layout are in app.js."""
+"""Chart data for the page's script (Plotly): plain JSON with values and labels; colours and layout are in app.js.
+
+Plotly takes texts for markup, also links to other hosts, so that names of events (categories, segments, versions) are
+escaped here, once for all places in which they are drawn.
+"""
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,18 +24,18 @@ def line(of: Line, promotions: Sequence[Promotion], link: Callable[[Address], st
     """Return a performance metric over windows with its baseline level, and a mark for each promotion in its range."""
     first, last = of.points[0].end, of.points[-1].end
     marks = [
-        {"at": p.effective_at.isoformat(), "label": p.to_version, "kind": p.kind}
+        {"at": p.effective_at.isoformat(), "label": _plain(p.to_version), "kind": p.kind}
         for p in promotions
         if first <= p.effective_at <= last
     ]
     return {
         "kind": "line",
-        "name": of.name,
+        "name": _plain(of.name),
         "x": [p.end.isoformat() for p in of.points],
         "y": [p.value for p in of.points],
         "baseline": [p.baseline for p in of.points],
         "verdicts": [p.verdict.value for p in of.points],
-        "versions": [p.window.version for p in of.points],
+        "versions": [_plain(p.window.version) for p in of.points],
         "links": [link(p.window) for p in of.points],
         "marks": marks,
     }
@@ -49,7 +54,7 @@ def evidence(traces: Sequence[EvidenceTrace], incident: Incident, link: Callable
         "floor": max(min([*multiples, 0.1]), LOWEST),
         "traces": [
             {
-                "name": t.segment or "all traffic",
+                "name": _plain(t.segment or "all traffic"),
                 "required": t.evidence_required,
                 "x": [p.end.isoformat() for p in t.points],
                 "totals": [p.total for p in t.points],
@@ -66,7 +71,12 @@ def bars(of: Distribution) -> dict[str, Any]:
     """Return the bars of a distribution: the share and count of each sample in each cell."""
     return {
         "kind": "bars",
-        "name": of.variable,
-        "cells": list(of.cells),
-        "samples": [{"name": s.name, "shares": list(s.shares), "counts": list(s.counts)} for s in of.samples],
+        "name": _plain(of.variable),
+        "cells": [_plain(cell) for cell in of.cells],
+        "samples": [{"name": _plain(s.name), "shares": list(s.shares), "counts": list(s.counts)} for s in of.samples],
     }
+
+
+def _plain(text: str) -> str:
+    """Return a text that Plotly draws as it is."""
+    return html.escape(text, quote=False)

@@ -22,12 +22,11 @@ LeewayError
 │   └── StaleChampion     another process promoted in between; read again and decide again
 ├── ArtifactError         a model file is missing or is not the file that was registered
 │   └── UntrustedArtifact it holds types that are not on the loader's trust list
+├── TransformError        a transform of the project cannot be imported, raised, or returned something unusable
 ├── RequestError          a prediction request is wrong; names field, value and fix
-├── NotReady              a served model cannot answer now: none is loaded, or too many requests wait
-└── DeliveryError         an alert could not be delivered
-
-Errors whose names end in `Away`, and `NotReady`, are also :class:`Outage`: the same call may succeed later, without any
-change here.
+├── DeliveryError         an alert could not be delivered
+└── Outage                the same call may succeed later, without any change here; all `...Away` and `LandingBusy` are
+    └── NotReady          a served model cannot answer now: none is loaded, or too many requests wait
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def register_baseline(
     published_baselines.publish_baseline(baseline, opened.dir / "baselines")
     if queries.champion(reg, model.name) is None:
         operations.promote(
-            reg, model=model.name, version=chosen, expected_generation=0, kind="bootstrap", effective_at=period[1],
+            reg, model=model.name, version=chosen, expected_generation=0, effective_at=period[1],
             actor="user", reason="first version with a baseline", now=now,
         )  # fmt: skip
     return baseline

@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from monitors.baseline.baseline import Baseline
 from monitors.finding import Stage
 from registry import lookups
-from registry.audit_log import chain
 from registry.connection import Registry
 from registry.database import mapping, tables
 from registry.database.mapping import R
 from registry.records import (
+    Action,
     AuditEntry,
     AuditResult,
     Champion,
@@ -168,6 +168,12 @@ def decision_of(reg: Registry, incident_id: int) -> Decision | None:
         return lookups.decision_about(c, incident_id)
 
 
+def not_carried_out(reg: Registry, model: str) -> list[Decision]:
+    """Return a model's decisions to retrain without a finished run, oldest first."""
+    ended = {run.decision_id for run in runs(reg, model) if run.state is not RunState.RUNNING}
+    return [d for d in decisions(reg, model) if d.action is Action.RETRAIN and d.id not in ended]
+
+
 def runs(reg: Registry, model: str | None = None) -> list[RetrainRun]:
     """Return retrain runs, oldest first."""
     return _oldest_first(reg, RetrainRun, model)
@@ -177,6 +183,12 @@ def run(reg: Registry, run_id: int) -> RetrainRun:
     """Return a retrain run; NotFound if there is none."""
     with reg.read() as c:
         return lookups.run(c, run_id)
+
+
+def run_of(reg: Registry, decision_id: int) -> RetrainRun | None:
+    """Return the run that carries out a decision, of which there is one at most; None before it began."""
+    with reg.read() as c:
+        return next(iter(mapping.matching(c, RetrainRun, "id", decision_id=decision_id)), None)
 
 
 def running(reg: Registry, model: str) -> RetrainRun | None:
@@ -226,14 +238,6 @@ def audit_log(reg: Registry, since: int = 0) -> list[AuditEntry]:
 def audits(reg: Registry, model: str | None = None) -> list[AuditResult]:
     """Return finished audits, oldest first."""
     return _oldest_first(reg, AuditResult, model)
-
-
-def verify_chain(reg: Registry) -> list[str]:
-    """Return the findings on the audit log, in sentences; none if no line was altered, removed or added."""
-    with reg.read() as c:
-        head = c.execute(sa.select(tables.audit_head.c.seq, tables.audit_head.c.hash)).one()
-        log = mapping.fetch(c, AuditEntry, mapping.select(AuditEntry).order_by(tables.audit_log.c.seq))
-    return chain.verify(log, seq=head.seq, head=head.hash)
 
 
 def _named(**values: object) -> dict[str, object]:

@@ -70,7 +70,6 @@ def train_and_promote(ws: Workspace, *, start: datetime, end: datetime, actor: s
         model=ws.model,
         version=version,
         expected_generation=0,
-        kind="bootstrap",
         decision_id=decision.id,
         effective_at=end,
         actor=actor,

@@ -8,7 +8,7 @@ times, by schedule or after a crash, and no event is lost with a process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -63,7 +63,7 @@ def reconcile(
         return []
     at = _Moment(moment, now, execute)
     outcomes = _settle_faults(ws, at)
-    outcomes += [_carry_out(ws, decision, at) for decision in _unfinished(ws.registry, ws.model)]
+    outcomes += [_carry_out(ws, decision, at) for decision in queries.not_carried_out(ws.registry, ws.model)]
     if ws.retrain is not None and ws.retrain.trainers:
         outcomes += follow_up.follow_up(ws, as_of=moment, now=now)
     rests_on: Situation | None = None
@@ -105,7 +105,7 @@ def clock(ws: Workspace) -> datetime | None:
 
 def idle(reg: Registry, model: str) -> bool:
     """Return whether there is nothing to do: no incident without a decision, no decision without a finished run."""
-    return not queries.undecided(reg, model) and not list(_unfinished(reg, model))
+    return not queries.undecided(reg, model) and not queries.not_carried_out(reg, model)
 
 
 def may_act(reg: Registry, model: str) -> bool:
@@ -148,7 +148,7 @@ def _revisable(ws: Workspace, incident: Incident, current: Decision) -> bool:
         return False
     if current.action is not Action.RETRAIN:
         return current.actor == chain.SYSTEM and current.action is not Action.REPAIR_DATA
-    run = next((r for r in queries.runs(ws.registry, ws.model) if r.decision_id == current.id), None)
+    run = queries.run_of(ws.registry, current.id)
     return run is not None and run.state in (RunState.HELD, RunState.REJECTED, RunState.FAILED)
 
 
@@ -221,14 +221,6 @@ def _since_last(ws: Workspace, as_of: datetime, last: datetime) -> schedule.Sinc
     end = as_of - ws.schema.label_delay
     start = min(last - ws.schema.label_delay, end)
     return schedule.SinceLast(as_of, last, usable_rows.count(ws, as_of=as_of, start=start, end=end))
-
-
-def _unfinished(reg: Registry, model: str) -> Iterator[Decision]:
-    """Yield the decisions to retrain without a finished run."""
-    ended = {r.decision_id for r in queries.runs(reg, model) if r.state is not RunState.RUNNING}
-    for decision in queries.decisions(reg, model):
-        if decision.action is Action.RETRAIN and decision.id not in ended:
-            yield decision
 
 
 def _carry_out(ws: Workspace, decision: Decision, at: _Moment) -> Outcome:

@@ -29,13 +29,6 @@ from retrain_flows.training import challengers, retrain_data
 
 Call = Callable[..., Any]
 """Calls a step with its arguments: directly, or as a task of an orchestrator."""
-STEPS: tuple[Call, ...] = (
-    retrain_data.gather,
-    challengers.train,
-    challengers.gate_candidate,
-    promote.promote_or_reject,
-)
-"""The steps that :func:`run` calls through its *call*."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +108,7 @@ def run(
 
 def _begin(ws: Workspace, request: RetrainRequest) -> RetrainRun:
     """Return the run of the decision; a new one if it has none."""
-    for earlier in queries.runs(ws.registry, ws.model):
-        if earlier.decision_id == request.decision.id:
-            return earlier
-    return operations.start_run(
+    return queries.run_of(ws.registry, request.decision.id) or operations.start_run(
         ws.registry, decision_id=request.decision.id, as_of=request.as_of, flow_run=request.flow_run, now=request.now
     )
 

@@ -23,7 +23,6 @@ from starlette.routing import Route
 
 from features import errors
 from serving.online import bodies, metrics, openapi, responses
-from serving.online.bodies import Refused
 from serving.online.service import ModelService
 from serving.requests import open_inference
 
@@ -85,7 +84,7 @@ class Endpoints:
             body = await bodies.read(request, self.bounds)
             response = responses.as_json(await of(service, body, request.path_params.get("version")))
             status = response.status_code
-        except (errors.LeewayError, Refused) as error:
+        except errors.LeewayError as error:
             response = responses.problem(error)
             status = response.status_code
         finally:

@@ -62,8 +62,9 @@ function evidence(chart, c) {
       symbol: t.totals.map((total) => (total >= t.required ? "triangle-up" : "circle")),
       size: t.totals.map((total) => (total >= t.required ? 10 : 4)),
     },
-    customdata: t.totals.map((total, j) => [total, t.required, t.verdicts[j].replaceAll("_", " ")]),
-    hovertemplate: `%{x|%-d %b %Y}, ${t.name}<br>%{customdata[0]:,.4~g} of %{customdata[1]:,.4~g}, %{customdata[2]}<extra></extra>`,
+    // A name is no part of the template, in which Plotly would expand what it holds.
+    customdata: t.totals.map((total, j) => [total, t.required, t.verdicts[j].replaceAll("_", " "), t.name]),
+    hovertemplate: "%{x|%-d %b %Y}, %{customdata[3]}<br>%{customdata[0]:,.4~g} of %{customdata[1]:,.4~g}, %{customdata[2]}<extra></extra>",
   }));
   const shapes = [
     { type: "line", x0: 0, x1: 1, xref: "paper", y0: 1, y1: 1, line: { color: c.drift, width: 1.5, dash: "dash" } },
@@ -82,7 +83,8 @@ function bars(chart, c) {
   const tones = [c.unsure, c.accent, c.third];
   const traces = chart.samples.map((s, i) => ({
     type: "bar", x: chart.cells, y: s.shares, name: s.name, marker: { color: tones[i] },
-    customdata: s.counts, hovertemplate: `${s.name}, %{x}<br>%{y:.1%} (%{customdata:,} rows)<extra></extra>`,
+    customdata: s.counts.map((count) => [count, s.name]),
+    hovertemplate: "%{customdata[1]}, %{x}<br>%{y:.1%} (%{customdata[0]:,} rows)<extra></extra>",
   }));
   const more = { barmode: "group", bargap: 0.25, xaxis: { type: "category" }, yaxis: { tickformat: ".0%" } };
   return [traces, layout(c, more)];

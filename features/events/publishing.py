@@ -97,12 +97,11 @@ def messages(
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic's state: its partitions, its retention (ms; None is unlimited), and whether it was created just now."""
+    """A topic's state: its partitions and its retention (ms; None is unlimited)."""
 
     name: str
     partitions: int
     retention_ms: int | None
-    created: bool
 
 
 def ensure(bootstrap: str, topic: str, partitions: int, retention_ms: int = RETAIN_FOREVER) -> Topic:
@@ -125,8 +124,7 @@ def ensure(bootstrap: str, topic: str, partitions: int, retention_ms: int = RETA
         Kafka does not answer or refuses.
     """
     with connections.admin(bootstrap) as client:
-        made = topic not in client.list_topics()
-        if made:
+        if topic not in client.list_topics():
             configs = {
                 "retention.ms": str(retention_ms),
                 "retention.bytes": "-1",
@@ -135,7 +133,7 @@ def ensure(bootstrap: str, topic: str, partitions: int, retention_ms: int = RETA
             wanted = {"num_partitions": partitions, "replication_factor": -1, "configs": configs}
             client.create_topics({topic: wanted}, wait_for_metadata=True)
         (found,) = client.describe_topics([topic])
-        return Topic(topic, len(found["partitions"]), _retention(client, topic), made)
+        return Topic(topic, len(found["partitions"]), _retention(client, topic))
 
 
 def _retention(client: Any, topic: str) -> int | None:

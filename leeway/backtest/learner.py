@@ -20,9 +20,9 @@ from features.scoring import Values
 from features.window import to_ms
 from leeway.backtest.history import History
 from monitors.samples.parts import SampleParts
-from monitors.training_set import period, slice_join
+from monitors.training_set import slice_join
 from monitors.worker.folds import SampleListing, Step
-from registry.faulty_periods import faulty_periods
+from retrain_flows.data import usable_rows
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.training import learner_branch, learner_candidate, online
@@ -63,8 +63,8 @@ class BacktestLearner:
             The trainer raised, or its model cannot learn.
         """
         begun, schema, log = time.perf_counter(), self.history.schema, self.history
-        faults = [(fault.start, fault.end) for fault in faulty_periods(self.workspace.registry, schema.model)]
-        wanted = period.as_of(schema, at, log.start, log.end, faults)
+        reg = self.workspace.registry
+        wanted = usable_rows.usable_period(reg, schema, as_of=at, start=log.start, end=log.end)
         while self._next + wanted.slide <= wanted.until:
             own = replace(wanted, start=self._next, until=self._next + wanted.slide)
             rows, counts = slice_join.of_slice(own, log.requests, log.labels)

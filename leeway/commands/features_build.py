@@ -22,11 +22,11 @@ from leeway.project.load import Model
 from leeway.terminal import show
 from leeway.terminal.exit_codes import ExitCode
 from monitors.in_process import training_set_runner
-from monitors.training_set import period, written
+from monitors.training_set import written
 from monitors.training_set.built import BuiltSet, Run
 from monitors.training_set.period import TrainingPeriod
 from monitors.training_set.written import Manifest
-from registry.faulty_periods import faulty_periods
+from retrain_flows.data import usable_rows
 
 
 class Engine(str, Enum):
@@ -59,7 +59,7 @@ def build(  # noqa: PLR0913 - one parameter an option
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
         written.check_target(out)
-        wanted = _period(opened, chosen, start.replace(tzinfo=UTC), end.replace(tzinfo=UTC), utc(as_of))
+        wanted = matured(opened, chosen, start, end, as_of)
         with show.working(f"Building a training set of {show.text(chosen.name)}"):
             manifest = _built(opened, chosen, wanted, out, engine)
     _print(manifest, out, as_json=as_json)
@@ -71,9 +71,11 @@ def build(  # noqa: PLR0913 - one parameter an option
         raise typer.Exit(ExitCode.FINDINGS)
 
 
-def _period(opened: Context, chosen: Model, start: datetime, end: datetime, as_of: datetime | None) -> TrainingPeriod:
-    faults = [(fault.start, fault.end) for fault in faulty_periods(opened.registry, chosen.name)]
-    return period.as_of(chosen.schema, as_of or end + chosen.schema.label_delay, start, end, faults)
+def matured(opened: Context, chosen: Model, start: datetime, end: datetime, as_of: datetime | None) -> TrainingPeriod:
+    """Return the period of these options, without rows under a data fault; by default the labels of all of it count."""
+    begin, until = start.replace(tzinfo=UTC), end.replace(tzinfo=UTC)
+    seen = utc(as_of) or until + chosen.schema.label_delay
+    return usable_rows.usable_period(opened.registry, chosen.schema, as_of=seen, start=begin, end=until)
 
 
 def _built(opened: Context, chosen: Model, wanted: TrainingPeriod, out: Path, engine: Engine) -> Manifest:

@@ -12,12 +12,14 @@ from features.window import UTC
 from leeway import context
 from leeway.commands.actor import USER, Actor
 from leeway.commands.options import AsJson
+from leeway.project.load import Model
+from leeway.project.validation_errors import count
 from leeway.terminal import show
 from registry import operations, queries
 from registry.records import AcceptedAs, Decision, Incident, IncidentState
 from registry.views import incident_response
 
-Model = Annotated[str | None, typer.Argument(help="The model; by default the only one, or all.")]
+ModelName = Annotated[str | None, typer.Argument(help="The model; by default the only one, or all.")]
 LIST = "list"
 """The subcommand that `leeway incidents` without one runs."""
 
@@ -73,7 +75,7 @@ def accept(
 
 def list_incidents(
     ctx: typer.Context,
-    model: Model = None,
+    model: ModelName = None,
     everything: Annotated[bool, typer.Option("--all", help="Include resolved incidents.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -85,7 +87,7 @@ def list_incidents(
             for incident in queries.incidents(opened.registry, name)
             if everything or incident.state is not IncidentState.RESOLVED
         ]
-        newest = incident_response.newest(opened.registry, listed)
+        newest, models = incident_response.newest(opened.registry, listed), opened.project.models
     if as_json:
         show.as_json([
             {**i.model_dump(mode="json"), "decision": newest[i.id].decision, "waits_for": newest[i.id].waits_for}
@@ -104,7 +106,7 @@ def list_incidents(
                 _state(i),
                 i.opened_at,
                 i.last_seen,
-                decision_text(i, newest[i.id].decision),
+                decision_text(i, newest[i.id].decision, models.get(i.model)),
                 newest[i.id].waits_for if newest[i.id].decision else None,
             )
             for i in listed
@@ -116,12 +118,21 @@ def _state(incident: Incident) -> str:
     return incident.displayed_state + (", corrected by late data" if incident.corrections else "")
 
 
-def decision_text(incident: Incident, decision: Decision | None) -> str:
-    """Return the action and reasons of a decision, or why there is none yet."""
+def decision_text(incident: Incident, decision: Decision | None, of: Model | None) -> str:
+    """Return the action and reasons of a decision about an incident *of* a model, or why there is none yet."""
     if decision is None:
-        return f"none yet: {incident.pending or 'waiting for `leeway react`, or `flows serve`'}"
+        waits = incident.pending or ends_by_itself(of) or "waiting for `leeway react`, or `flows serve`"
+        return f"none yet: {waits}"
     revision = f" (revision {decision.revision})" if decision.revision > 1 else ""
     return f"{decision.action.text}{revision}: {'; '.join(decision.because)}"
+
+
+def ends_by_itself(model: Model | None) -> str:
+    """Return when an incident of a model that is only monitored ends, as nobody decides there; "" for all others."""
+    if model is None or model.retrain is not None:
+        return ""
+    steady = count(model.incidents.clear_after, "steady window")
+    return f"the model is only monitored (no `retrain` section), and it ends by itself after {steady} in a row"
 
 
 def _variables(incident: Incident) -> str:

@@ -14,8 +14,8 @@ import typer
 from features.window import UTC, to_ms
 from leeway import assembly, context, dead_letters, learner_branch
 from leeway.commands import following
-from leeway.commands.features_build import Engine, runner
-from leeway.commands.options import TIME_FORMATS, AsJson, ModelName, PeriodEnd, PeriodStart, When, utc
+from leeway.commands.features_build import Engine, matured, runner
+from leeway.commands.options import TIME_FORMATS, AsJson, ModelName, PeriodEnd, PeriodStart, When
 from leeway.context import Context
 from leeway.landed import landing
 from leeway.project.load import Model
@@ -23,10 +23,8 @@ from leeway.terminal import show
 from leeway.terminal.exit_codes import ExitCode
 from monitors.samples import history, parts
 from monitors.samples.parts import SampleParts
-from monitors.training_set import period
 from monitors.training_set.period import TrainingPeriod
 from monitors.training_set.store import SetStore
-from registry.faulty_periods import faulty_periods
 from retrain_flows.data.event_log import StoredEvents
 
 app = typer.Typer(no_args_is_help=True, help="Samples: predictions with their labels, as these mature.")
@@ -63,19 +61,12 @@ def build(  # noqa: PLR0913 - one parameter an option
         chosen = opened.model(model)
         target = learner_branch.samples(opened, chosen, out)
         target.begin(chosen.schema)
-        wanted = history.whole_slices(
-            _period(opened, chosen, start.replace(tzinfo=UTC), end.replace(tzinfo=UTC), utc(as_of))
-        )
+        wanted = history.whole_slices(matured(opened, chosen, start, end, as_of))
         with show.working(f"Joining samples of {show.text(chosen.name)}"):
             rejected = _write(opened, chosen, wanted, target, engine)
     print_totals(chosen, target, wanted, rejected, as_json=as_json)
     if rejected:
         raise typer.Exit(ExitCode.FINDINGS)
-
-
-def _period(opened: Context, chosen: Model, start: datetime, end: datetime, as_of: datetime | None) -> TrainingPeriod:
-    faults = [(fault.start, fault.end) for fault in faulty_periods(opened.registry, chosen.name)]
-    return period.as_of(chosen.schema, as_of or end + chosen.schema.label_delay, start, end, faults)
 
 
 def _write(opened: Context, chosen: Model, wanted: TrainingPeriod, target: SampleParts, engine: Engine) -> int:

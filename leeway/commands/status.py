@@ -11,9 +11,11 @@ import typer
 
 from features.window import UTC
 from leeway import context, dead_letters, learner_state, nearline_champion, side_by_side
+from leeway.commands.incidents import ends_by_itself
 from leeway.commands.options import AsJson
 from leeway.context import Context
 from leeway.landed import progress
+from leeway.project.load import Model
 from leeway.project.validation_errors import count
 from leeway.terminal import show
 from monitors.finding import Stage
@@ -54,7 +56,7 @@ def status(ctx: typer.Context, as_json: AsJson = False) -> None:
             show.note(show.text(source.text))
         for line in _retrain_lines(row):
             show.note(show.text(f"{row['model']}: {line}"))
-        if hint := _next_step(row):
+        if hint := _next_step(row, opened.model(row["model"])):
             show.note(f"{show.text(row['model'])}: {hint}")
 
 
@@ -165,11 +167,13 @@ def _retrain_lines(row: dict[str, Any]) -> Iterator[str]:
     yield from (figure.text for figure in row["signals"].values() if figure.is_rare)
 
 
-def _next_step(row: dict[str, Any]) -> str:
+def _next_step(row: dict[str, Any], model: Model) -> str:
     if not row["champion"]:
         return "no version is monitored yet; [bold]leeway baseline[/] freezes a baseline from events"
     if not row["inputs"]:
         return "no window has been judged yet; [bold]leeway monitor[/] judges the events"
+    if row["undecided"] and (ends := ends_by_itself(model)):
+        return f"an incident is open: {ends}"
     if row["undecided"]:
         return "an incident has no decision yet; [bold]leeway react[/] decides, and so does [bold]leeway flows serve[/]"
     return ""

@@ -13,6 +13,7 @@ from leeway import context
 from leeway.commands.incidents import decision_text
 from leeway.commands.options import AsJson
 from leeway.commands.response_text import print_response
+from leeway.project.load import Model
 from leeway.project.validation_errors import count
 from leeway.terminal import show
 from monitors.explain.bin_changes import BinChanges
@@ -50,14 +51,14 @@ def why(
     if as_json:
         show.as_json({**vars(explanation), "response": response})
         return
-    _head(explanation, response)
+    _head(explanation, response, opened.project.models.get(explanation.incident.model))
     _window("Newest window", explanation.newest, explanation.incident)
     if explanation.first.end != explanation.newest.end:
         _window("First window", explanation.first, explanation.incident)
     print_response(response)
 
 
-def _head(explanation: IncidentExplanation, response: IncidentResponse) -> None:
+def _head(explanation: IncidentExplanation, response: IncidentResponse, model: Model | None) -> None:
     """Print the incident's severity, state, times and decision, and as the newest line what is waited for."""
     incident, decision = explanation.incident, explanation.decision
     word = _word(incident)
@@ -69,7 +70,7 @@ def _head(explanation: IncidentExplanation, response: IncidentResponse) -> None:
         ("since", incident.since),
         ("last seen", incident.last_seen),
         ("accepted as", response.accepted_as.value if response.accepted_as else None),
-        ("decision", decision_text(incident, decision)),
+        ("decision", decision_text(incident, decision, model)),
         ("waits for", response.waits_for if decision else None),
     ]
     what = "data fault" if word == "fault" else f"{incident.signal.value} drift"

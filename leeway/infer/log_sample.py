@@ -45,7 +45,7 @@ class LogSample:
     log_rows: int = 0
 
 
-def read_sample(files: Sequence[Path], limit: int = ROWS) -> LogSample:
+def read_sample(files: Sequence[Path]) -> LogSample:
     """Return the first rows of the first file with any and the last rows of the last file; no row twice.
 
     Raises DataError if a file cannot be read, or there is none; NotEnoughData if none has a row.
@@ -53,12 +53,12 @@ def read_sample(files: Sequence[Path], limit: int = ROWS) -> LogSample:
     if not files:
         msg = "there are no event files, or all are empty"
         raise DataError(msg, hint=f"use a file that ends in {', '.join(file_chunks.FORMATS)}, and is not empty")
-    heads = ((file, one) for file in files if (one := _rows(file, limit)).table.num_rows)
+    heads = ((file, one) for file in files if (one := _rows(file, ROWS)).table.num_rows)
     file, first = next(heads, (None, None))
     if file is None or first is None:
         msg = "the sample has no rows"
         raise NotEnoughData(msg, hint="use a file with at least a few hundred events")
-    last = _rows(files[-1], limit, newest=True, skip=limit if file == files[-1] else 0)
+    last = _rows(files[-1], ROWS, newest=True, skip=ROWS if file == files[-1] else 0)
     missing = tuple(dict.fromkeys((*first.missing, *last.missing)))
     try:
         both = pa.concat_tables([first.table, last.table], promote_options="permissive")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -102,12 +102,11 @@ def leftovers(folder: Path) -> list[Any]:
     return processes
 
 
-def end_leftovers(folder: Path, keep: Iterable[int] = ()) -> int:
-    """End the leftovers of a killed supervisor except *keep*, and return their number."""
+def end_leftovers(folder: Path) -> int:
+    """End the leftovers of a killed supervisor, and return their number."""
     import psutil  # as above
 
-    kept_pids = set(keep)
-    left = [p for p in leftovers(folder) if p.pid not in kept_pids]
+    left = leftovers(folder)
     for process in left:
         _signal(process.terminate)
     _, stubborn = psutil.wait_procs(left, timeout=10)

@@ -45,11 +45,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoints:
-    """A job's checkpoints: number completed, size of the newest (bytes), number of restores from one."""
+    """A job's checkpoints: number completed, and size of the newest (bytes)."""
 
     completed: int
     size: int | None
-    restored: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +67,7 @@ class Cluster:
         """Return the checkpoints of *job*."""
         answer = self._request("GET", f"/jobs/{job.id}/checkpoints")
         newest = answer["latest"]["completed"]
-        counts = answer["counts"]
-        return Checkpoints(counts["completed"], newest["state_size"] if newest else None, counts["restored"])
+        return Checkpoints(answer["counts"]["completed"], newest["state_size"] if newest else None)
 
     def watermark(self, job: Job) -> datetime | None:
         """Return the watermark of *job*: that of its furthest step; None before the first event."""

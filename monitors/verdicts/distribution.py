@@ -17,7 +17,7 @@ import numpy as np
 
 from monitors.config import MonitorPolicy
 from monitors.finding import Finding, Signal, Verdict
-from monitors.stats import distance, distance_interval, null_distribution, threshold
+from monitors.stats import distance_interval, threshold
 from monitors.stats.between_windows import MIN_SLICES, NOT_ESTIMATED
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 from monitors.stats.distance import Distances
@@ -165,23 +165,6 @@ def _judgement(
             "threshold": line, "reason": reason}  # fmt: skip
 
 
-def sampling_thresholds(sample: VariableCounts, level: float = WINDOW_LEVEL) -> dict[str, float]:
-    """Return the threshold of every distance by sampling alone, at these sample sizes and bins.
-
-    While nothing has changed, each is exceeded with the probability *level* (:mod:`monitors.stats.null_distribution`).
-    Empty where a side has no rows.
-    """
-    if not sample.n or not sample.reference.rows:
-        return {}
-    shares = null_distribution.smoothed_shares(sample.reference.total)
-    n, m = sample.n, sample.reference.rows
-    nulls = {
-        name: null_distribution.at_sizes(measure, shares, n=n, m=m, level=level)
-        for name, measure in _metrics(sample.bins).items()
-    }
-    return threshold.figures({name: float(null.quantile) for name, null in nulls.items()})
-
-
 def _window_verdict(effect: float, line: float, at_size: threshold.Threshold, min_effect: float) -> Verdict:
     if effect > line:
         return Verdict.DRIFT
@@ -207,8 +190,3 @@ def _too_small_reason(sizes: tuple[int, int], sampling: float, min_effect: float
     rows, base = threshold.rows_needed(sampling, n, m, min_effect)
     also = "" if base <= m else f", and {base:,} in the baseline"
     return f"with {n:,} values an effect of {min_effect:g} cannot be told from chance; {rows:,} are needed{also}"
-
-
-def _metrics(bins: NumericBins | CategoricalBins) -> dict[str, distance.Distance]:
-    """Return the distances that are computed on this kind of bins, by the name they have in a finding."""
-    return {spec.name: spec.on(bins) for spec in distance.DISTANCES if bins.kind in spec.kinds}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
 
 import sqlalchemy as sa
 
@@ -50,7 +49,6 @@ def promote(  # noqa: PLR0913 - all that is on record about a promotion
     model: str,
     version: str,
     expected_generation: int,
-    kind: Literal["bootstrap", "promote"] = "promote",
     decision_id: int | None = None,
     run_id: int | None = None,
     effective_at: datetime,
@@ -62,7 +60,8 @@ def promote(  # noqa: PLR0913 - all that is on record about a promotion
     """Make a version the champion, if the champion is still the one that the caller has seen.
 
     All of it is written, or nothing: the champion, both versions' states, the run (promoted), held runs (superseded),
-    the old version's open incidents (resolved), the promotion, its line in the audit log and its message.
+    the old version's open incidents (resolved), the promotion, its line in the audit log and its message. The first
+    promotion of a model is recorded as ``bootstrap``, all others as ``promote``.
 
     Parameters
     ----------
@@ -70,8 +69,6 @@ def promote(  # noqa: PLR0913 - all that is on record about a promotion
         What to promote.
     expected_generation
         The generation of the champion that the caller has seen; 0 if there was none.
-    kind
-        ``promote``; the first promotion of a model is recorded as ``bootstrap`` in any case.
     decision_id, run_id
         The decision and the retrain run that led to it; None by hand.
     effective_at

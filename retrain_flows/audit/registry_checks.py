@@ -10,7 +10,6 @@ from features import errors
 from monitors.baseline import published
 from registry import audit_export, baseline_plan, outbox, queries
 from registry.audit_log import verification
-from registry.records import Action, RunState
 from retrain_flows.audit.notes import Notes
 from retrain_flows.data.workspace import Workspace
 
@@ -54,9 +53,7 @@ def check_incidents(ws: Workspace, end: datetime, notes: Notes) -> None:
     late = [f"{i.id} ({i.signal.value}, {i.pending or 'no reason on record'})" for i in overdue]
     notes.numbers |= {"incidents": len(queries.incidents(ws.registry, ws.model)), "undecided": len(undecided)}
     notes.several("incident", "without a decision, though the longest wait is over", late)
-    ended = {r.decision_id for r in queries.runs(ws.registry, ws.model) if r.state is not RunState.RUNNING}
-    decided = [d for d in queries.decisions(ws.registry, ws.model) if d.action is Action.RETRAIN]
-    open_decisions = [str(d.id) for d in decided if d.id not in ended]
+    open_decisions = [str(d.id) for d in queries.not_carried_out(ws.registry, ws.model)]
     notes.several("decision", "to retrain without a finished run", open_decisions)
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from features.schema import EventSchema
 from monitors.training_set import period
+from monitors.training_set.period import TrainingPeriod
+from registry.connection import Registry
 from registry.faulty_periods import faulty_periods
 from retrain_flows.data import dataset
 from retrain_flows.data.dataset import LabelledRows
@@ -21,13 +24,21 @@ def read(ws: Workspace, *, as_of: datetime, start: datetime, end: datetime, coun
     DataError
         The events cannot be read at all.
     """
-    return dataset.read(ws.log, ws.schema, as_of=as_of, start=start, end=end, barred=_barred(ws), counted=counted)
+    barred = _barred(ws.registry, ws.model)
+    return dataset.read(ws.log, ws.schema, as_of=as_of, start=start, end=end, barred=barred, counted=counted)
 
 
 def count(ws: Workspace, *, as_of: datetime, start: datetime, end: datetime) -> int:
     """Return how many rows :func:`read` would return. They are stored, so that it need not read the events again."""
-    return ws.log.read(period.as_of(ws.schema, as_of, start, end, _barred(ws))).counts.rows
+    return ws.log.read(usable_period(ws.registry, ws.schema, as_of=as_of, start=start, end=end)).counts.rows
 
 
-def _barred(ws: Workspace) -> list[tuple[datetime, datetime]]:
-    return [(fault.start, fault.end) for fault in faulty_periods(ws.registry, ws.model)]
+def usable_period(
+    reg: Registry, schema: EventSchema, *, as_of: datetime, start: datetime, end: datetime
+) -> TrainingPeriod:
+    """Return the period whose rows :func:`read` returns, which training sets and samples in files have too."""
+    return period.as_of(schema, as_of, start, end, _barred(reg, schema.model))
+
+
+def _barred(reg: Registry, model: str) -> list[tuple[datetime, datetime]]:
+    return [(fault.start, fault.end) for fault in faulty_periods(reg, model)]

@@ -19,6 +19,7 @@ from features.events import decode
 from features.events.decode import TIME, VERSION
 from features.schema import EventSchema, FeatureKind
 from features.window import to_ms
+from monitors.training_set.period import TrainingPeriod
 from registry import queries
 from registry.records import RetrainRun
 from retrain_flows.data import baseline_rows
@@ -78,10 +79,10 @@ def _baseline_rows(ws: Workspace, version: str) -> pa.Table:
 
 
 def _window_rows(ws: Workspace, compared: Sides) -> pa.Table:
-    table = decode.read_events(ws.schema, "predictions", ws.events.predictions).table
-    time = table[TIME]
-    inside = pc.and_(pc.greater_equal(time, to_ms(compared.start)), pc.less(time, to_ms(compared.end)))
-    return table.filter(pc.and_(inside, pc.equal(table[VERSION], compared.version)))
+    """Return the predictions of one side, read part by part: the whole log need not fit in memory."""
+    period = TrainingPeriod(ws.schema, to_ms(compared.start), to_ms(compared.end))
+    own = [part.filter(pc.field(VERSION) == compared.version) for part in ws.log.predictions(period)]
+    return pa.concat_tables([decode.empty(ws.schema, "predictions"), *own])
 
 
 def _frame(schema: EventSchema, table: pa.Table) -> pd.DataFrame:

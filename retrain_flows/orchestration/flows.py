@@ -86,7 +86,7 @@ def of(open_job: Opener) -> Flows:
             try:
                 return _retrained(opened, decision, as_of)
             except errors.IllegalMove as error:
-                if model_jobs.run_of(opened.workspace, decision) is not None:
+                if queries.run_of(opened.workspace.registry, decision.id) is not None:
                     raise
                 return _later(decision, error)
 

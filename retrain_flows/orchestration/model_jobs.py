@@ -117,11 +117,6 @@ def decision(ws: Workspace, decision_id: int) -> Decision:
     return decided
 
 
-def run_of(ws: Workspace, decided: Decision) -> RetrainRun | None:
-    """Return the run that carries out a decision; None before it began."""
-    return next((run for run in queries.runs(ws.registry, ws.model) if run.decision_id == decided.id), None)
-
-
 def run_retrain(job: Job, decision_id: int, as_of: datetime | None, by: Caller = PLAIN) -> RetrainRun:
     """Carry out a decision to retrain; then publish the run, also if it failed, and send alerts that are due.
 
@@ -149,7 +144,7 @@ def run_retrain(job: Job, decision_id: int, as_of: datetime | None, by: Caller =
     try:
         return retrain.run(ws, RetrainRequest(decided, moment, now, by.flow_run), call=by.call)
     finally:
-        if run := run_of(ws, decided):
+        if run := queries.run_of(ws.registry, decided.id):
             by.publish(ws, run, _page(ws, run, by))
         job.deliver()
 

@@ -17,6 +17,7 @@ from registry import queries
 from registry.connection import Registry
 from registry.files import artifacts
 from serving.predictors import proved
+from serving.predictors.backoff import Backoff
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class ChampionFollower:
         self.failing = ""
         self._registry, self._schema, self._trusted, self._path = registry, schema, trusted, path
         self._say = note
-        self._failed, self._times, self._again = "", 0, 0.0
+        self._backoff = Backoff()
 
     def begin(self) -> None:
         """Put the champion into the file, for a start.
@@ -94,9 +95,9 @@ class ChampionFollower:
             self._note(f"the registry does not answer: {error.message}")
             return
         if champion is None or (self.current and champion.version == self.current.version):
-            self._failed, self._times, self.failing = "", 0, ""
+            self._backoff, self.failing = Backoff(), ""
             return
-        if champion.version == self._failed and clock < self._again:
+        if self._backoff.is_early(champion.version, clock):
             return
         try:
             self._publish(champion.version)
@@ -108,13 +109,11 @@ class ChampionFollower:
         made = Champion(loaded.served.version, loaded.served.artifact, tuple(sorted(loaded.nullable)))
         self._path.parent.mkdir(parents=True, exist_ok=True)
         artifacts.write_whole(self._path, json.dumps(asdict(made)).encode())
-        self.current, self.failing, self._failed, self._times = made, "", "", 0
+        self.current, self.failing, self._backoff = made, "", Backoff()
         self._say(f"the champion is {made.version}")
 
     def _fail(self, version: str, error: Exception, clock: float) -> None:
-        self._times = self._times + 1 if version == self._failed else 1
-        self._failed = version
-        self._again = clock + proved.retry_after(self._times)
+        self._backoff = self._backoff.after_failure(version, clock)
         self._note(f"{self._schema.model} {version} cannot be loaded: {errors.reason(error)}")
 
     def _note(self, reason: str) -> None:

@@ -13,7 +13,7 @@ from registry.files.artifacts import ArtifactStore
 from serving.model import Served
 from serving.nearline import champion_file
 from serving.nearline.champion_file import Champion
-from serving.predictors import proved
+from serving.predictors.backoff import Backoff
 
 _LOG = logging.getLogger("leeway.nearline")
 
@@ -44,8 +44,7 @@ class LoadedChampion:
         self, schema: EventSchema, path: Path, store: Path, trusted: tuple[str, ...], clock: Callable[[], float]
     ) -> None:
         self._schema, self._path, self._store, self._trusted, self._clock = schema, path, store, trusted, clock
-        self._failed: Champion | None = None
-        self._times, self._again = 0, 0.0
+        self._backoff = Backoff()
         self.champion, self.served = self._load(champion_file.read(path))
 
     def _load(self, champion: Champion) -> tuple[Champion, Served]:
@@ -57,11 +56,11 @@ class LoadedChampion:
         champion = self._named()
         if champion is None or champion == self.champion:
             return
-        if champion == self._failed and self._clock() < self._again:
+        if self._backoff.is_early(champion, self._clock()):
             return
         try:
             self.champion, self.served = self._load(champion)
-            self._failed, self._times = None, 0
+            self._backoff = Backoff()
         except Exception as error:  # a model file may fail in any way
             self._fail(champion, error)
 
@@ -73,9 +72,7 @@ class LoadedChampion:
             return None
 
     def _fail(self, champion: Champion, error: Exception) -> None:
-        self._times = self._times + 1 if champion == self._failed else 1
-        self._failed = champion
-        self._again = self._clock() + proved.retry_after(self._times)
+        self._backoff = self._backoff.after_failure(champion, self._clock())
         _LOG.error(
             "%s cannot be loaded: %s; %s answers on", champion.version, errors.reason(error), self.champion.version
         )

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
 
+from features import errors
+
 DRAINED = 8
 """A body of up to this many times the bound is read to its end, and forgotten: a client that is cut off while it sends
 does not read why."""
@@ -24,11 +26,11 @@ class Bounds:
     body: int = 4 << 20
 
 
-class Refused(Exception):
-    """A request that is refused before it is read: status, and what to do."""
+class RefusedBody(errors.RequestError):
+    """A body that is not read to its end, with the status of the answer; the connection cannot be used again."""
 
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, status: int, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.status = status
 
 
@@ -37,13 +39,14 @@ async def read(request: Request, bounds: Bounds) -> bytes:
 
     Raises
     ------
-    Refused
+    RefusedBody
         It is too large, compressed or binary, or ends too soon.
     """
     if request.headers.get("content-encoding", "identity") != "identity":
-        raise Refused(415, _COMPRESSED)
+        raise RefusedBody(415, "the body is compressed", hint="send it without content-encoding")
     if "inference-header-content-length" in request.headers:
-        raise Refused(415, _BINARY)
+        msg = "the tensors are binary"
+        raise RefusedBody(415, msg, hint="send their data as JSON (binary_data=False in Triton's client)")
     body, size = bytearray(), 0
     try:
         async for part in request.stream():
@@ -53,13 +56,7 @@ async def read(request: Request, bounds: Bounds) -> bytes:
             elif size > DRAINED * bounds.body:
                 break
     except ClientDisconnect:
-        raise Refused(400, _ENDED) from None
+        raise RefusedBody(400, "the connection ended before the body did") from None
     if size > bounds.body:
-        msg = f"the body has more than {bounds.body} bytes: send fewer rows in a request"
-        raise Refused(413, msg)
+        raise RefusedBody(413, f"the body has more than {bounds.body} bytes", hint="send fewer rows in a request")
     return bytes(body)
-
-
-_COMPRESSED = "the body is compressed: send it without content-encoding"
-_BINARY = "the tensors are binary: send their data as JSON (binary_data=False in Triton's client)"
-_ENDED = "the connection ended before the body did"

@@ -21,6 +21,7 @@ from registry.records import RunState
 from serving.online.batching import Batcher
 from serving.online.lineup import Lineup, Loaded
 from serving.predictors import proved
+from serving.predictors.backoff import Backoff
 from serving.requests.rows import RowReader
 
 _LOG = logging.getLogger("leeway.serve")
@@ -34,13 +35,12 @@ class Wanted:
     trials: tuple[str, ...] = ()
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Failure:
-    """A version that could not be loaded: why, how often, and when (s of the clock) it is tried again."""
+    """A version that could not be loaded: why, and how often and when it is tried again."""
 
     reason: str
-    times: int
-    again: float
+    backoff: Backoff
 
 
 @dataclass
@@ -143,7 +143,7 @@ class Follower:
             if each.version == version:
                 return each
         failure = self.status.failures.get(version)
-        if failure is not None and self._clock() < failure.again:
+        if failure is not None and failure.backoff.is_early(version, self._clock()):
             return None
         try:
             made = await asyncio.to_thread(self._load, version)
@@ -161,13 +161,19 @@ class Follower:
 
     def _fail(self, version: str, error: Exception) -> None:
         """Note that a version could not be loaded, and when it is tried again."""
-        before = self.status.failures.get(version)
-        times = before.times + 1 if before else 1
-        wait = proved.retry_after(times)
-        known = isinstance(error, errors.LeewayError)
-        reason = errors.reason(error)
-        self.status.failures[version] = Failure(reason, times, self._clock() + wait)
+        before, clock = self.status.failures.get(version), self._clock()
+        backoff = (before.backoff if before else Backoff()).after_failure(version, clock)
+        is_ours, reason = isinstance(error, errors.LeewayError), errors.reason(error)
+        self.status.failures[version] = Failure(reason, backoff)
         kept = self.lineup.champion
         goes_on = f"{kept.version} answers on" if kept else "nothing answers"
         text = "%s %s cannot be loaded: %s; %s; tried again in %.0f s"
-        _LOG.error(text, self.schema.model, version, reason, goes_on, wait, exc_info=None if known else error)
+        _LOG.error(
+            text,
+            self.schema.model,
+            version,
+            reason,
+            goes_on,
+            backoff.again - clock,
+            exc_info=None if is_ours else error,
+        )

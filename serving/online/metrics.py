@@ -88,7 +88,7 @@ class _State(Collector):
             swaps.add_metric((name,), status.swaps)
             away.add_metric((name,), bool(status.registry_away))
             for version, failure in status.failures.items():
-                failing.add_metric((name, version), failure.times)
+                failing.add_metric((name, version), failure.backoff.times)
         yield from (swaps, away, failing)
 
     def _batches(self) -> Iterator[Metric]:

@@ -9,7 +9,7 @@ import orjson
 from starlette.responses import Response
 
 from features import errors
-from serving.online.bodies import Refused
+from serving.online.bodies import RefusedBody
 from serving.online.service import ModelService
 from serving.requests.problems import InvalidRequest
 
@@ -49,10 +49,8 @@ def as_json(value: Any, status: int = 200, headers: Mapping[str, str] | None = N
     return Response(orjson.dumps(value), status, headers, "application/json")
 
 
-def problem(error: errors.LeewayError | Refused) -> Response:
+def problem(error: errors.LeewayError) -> Response:
     """Return an error as the protocols have it: ``error`` in words, with the fix; ``problems`` value by value."""
-    if isinstance(error, Refused):
-        return as_json({"error": str(error)}, error.status, {"connection": "close"})
     text = f"{error.message} ({error.hint})" if error.hint else error.message
     body: dict[str, Any] = {"error": text}
     if isinstance(error, InvalidRequest):
@@ -61,5 +59,7 @@ def problem(error: errors.LeewayError | Refused) -> Response:
         ]
     statuses: dict[type[errors.LeewayError], int] = {InvalidRequest: 400, errors.NotFound: 404, errors.NotReady: 503,
                 errors.RequestError: 422}  # fmt: skip
+    if isinstance(error, RefusedBody):
+        return as_json(body, error.status, {"connection": "close"})
     status = next((code for kind, code in statuses.items() if isinstance(error, kind)), 500)
     return as_json(body, status, {"retry-after": "1"} if status == 503 else None)

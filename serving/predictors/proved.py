@@ -19,10 +19,6 @@ FEW_ROWS = 64
 """Most rows that a fast predictor answers: on more, scikit-learn's own loops over rows are faster."""
 
 
-FIRST_RETRY, LONGEST_RETRY = 2.0, 120.0
-"""Seconds until a version that could not be loaded is tried again: at first, and at most."""
-
-
 @dataclass(frozen=True, eq=False)
 class Proved:
     """A version that was loaded and answered rows of its baseline.
@@ -60,15 +56,6 @@ class Proved:
     def predictor(self, rows: int) -> Predictor:
         """Return the predictor for so many rows."""
         return self.fast if self.fast is not None and rows <= FEW_ROWS else self.reference
-
-
-def retry_after(failures: int) -> float:
-    """Return how long (s) to wait until a version that failed so often is loaded again: doubled each time.
-
-    >>> [retry_after(n) for n in (1, 2, 7, 1000)]
-    [2.0, 4.0, 120.0, 120.0]
-    """
-    return min(FIRST_RETRY * 2.0 ** min(failures - 1, 30), LONGEST_RETRY)
 
 
 def load(reg: Registry, schema: EventSchema, *, trusted: Sequence[str], version: str | None = None) -> Proved:

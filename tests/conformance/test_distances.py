@@ -8,10 +8,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from monitors.config import MonitorPolicy
+from monitors.finding import Signal
 from monitors.stats import distance, null_distribution, threshold
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 from monitors.stats.distance import Distances
 from monitors.verdicts import distribution
+from tests.support import sampling_thresholds
 
 NUMBERS = NumericBins(edges=(0.0, 1.0, 2.0, 3.0), mean=1.5, sd=0.8)
 CATEGORIES = CategoricalBins(categories=("a", "b", "c", "d"))
@@ -39,11 +42,11 @@ def reported(bins: NumericBins | CategoricalBins) -> set[str]:
     total = np.full(len(threshold.compared(bins)), 50)
     cells = np.zeros(bins.cells, np.int64)
     cells[threshold.compared(bins)] = 50
-    return set(
-        distribution.sampling_thresholds(
-            distribution.VariableCounts(bins, threshold.ReferenceWindows(total, total[:0, None], 0.01), cells)
-        )
-    )
+    known = threshold.ReferenceWindows(total, total[:0, None], 0.01)
+    sample = distribution.VariableCounts(bins, known, cells)
+    metrics = distribution.finding(Signal.FEATURE, "x", sample, MonitorPolicy()).metrics
+    shares_and_lines = ("_share", "_by_chance", "_own_windows")
+    return {name for name in metrics if not name.endswith(shares_and_lines)}
 
 
 CASES = [(name, kind) for kind, bins in BINS.items() for name in sorted(reported(bins))]
@@ -142,7 +145,7 @@ def test_its_null_is_exceeded_at_the_level(name: str, kind: str, rows: int) -> N
 
 def null_by_name(kind: str) -> dict[str, distance.Distance]:
     """Return the very functions that findings use: a null is remembered by them."""
-    return distribution._metrics(BINS[kind])
+    return sampling_thresholds.distances(BINS[kind])
 
 
 @pytest.mark.parametrize("name", DISTANCES)

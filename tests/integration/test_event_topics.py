@@ -217,9 +217,7 @@ def test_records_carry_event_time_and_id(folder: Path, broker: str, tmp_path: Pa
     for number in range(3):
         stamps = [r.timestamp for r in sorted(found, key=lambda r: r.offset) if r.partition == number]
         assert sorted(stamps) == stamps
-    assert publishing.Topic(source.topic or "", 3, None, created=False) == publishing.ensure(
-        broker, source.topic or "", 9
-    )
+    assert publishing.Topic(source.topic or "", 3, None) == publishing.ensure(broker, source.topic or "", 9)
 
 
 def test_a_columnar_record_is_as_new_as_its_newest_event(folder: Path, broker: str, tmp_path: Path) -> None:
@@ -330,7 +328,7 @@ def test_a_broker_that_goes_away_ends_a_bounded_read(tmp_path: Path) -> None:
     """In the middle of a range it stops: an error comes after the patience, not never."""
     with kafka.running(tmp_path / "broker") as address:
         publishing.ensure(address, "t", 1)
-        outlet = publishing.TopicFormat(publishing.Topic("t", 1, None, created=True), "json")
+        outlet = publishing.TopicFormat(publishing.Topic("t", 1, None), "json")
         messages = ((outlet, publishing.Message(i, None, b"x" * 10_000)) for i in range(2000))
         assert 2000 == sum(publishing.send(address, messages))
         (wanted,) = offset_ranges.ranges(Source(topic="t", bootstrap=address))

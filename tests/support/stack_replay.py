@@ -26,6 +26,7 @@ from leeway.stack import state
 from monitors.finding import Stage
 from registry import queries
 from registry.database import tables
+from tests.support import audit_chain
 from tests.support import turning_concept as turning
 from tests.support.small_disk import Disk
 from tests.support.turning_concept import Record
@@ -185,7 +186,7 @@ class Running:
         assert sorted(incidents) == sorted(decided), f"incidents and decisions do not pair; {self.story()}"
         assert len(promoted) == len(set(promoted)), f"a decision was promoted twice; {self.story()}"
         assert len(promoted) > 1, f"nothing was promoted after the first version; {self.story()}"
-        assert [] == queries.verify_chain(reg), self.story()
+        assert [] == audit_chain.verify(reg), self.story()
 
 
 def key(version: str, segment: str, stage: object, start: Any, end: Any) -> Key:

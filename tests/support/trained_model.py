@@ -40,11 +40,12 @@ from registry import queries
 from registry.connection import Registry
 from registry.incidents import ingest
 from registry.records import Incident
+from retrain_flows import promote
 from retrain_flows.config import Gate, Retrain, Signals
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.first_version import train_and_promote
 from retrain_flows.orchestration.model_jobs import Job
-from retrain_flows.training import retrain_data
+from retrain_flows.training import challengers, retrain_data
 
 DAY = timedelta(days=1)
 START = datetime(2013, 1, 1, tzinfo=UTC)
@@ -60,6 +61,8 @@ SCHEMA = EventSchema(
     windows=Windows(size=7 * DAY, slide=DAY),
 )
 HERE = "tests.support.trained_model"
+STEPS = (retrain_data.gather, challengers.train, challengers.gate_candidate, promote.promote_or_reject)
+"""The steps that a retrain calls through its *call*."""
 RETRAIN = Retrain(
     trainer=f"{HERE}:static", online=f"{HERE}:online", window=30 * DAY, evaluation=14 * DAY, min_rows=200,
     gate=Gate(min_rows=100),

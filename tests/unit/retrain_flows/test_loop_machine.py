@@ -26,7 +26,7 @@ from retrain_flows.approval import Passed
 from retrain_flows.retrain import RetrainRequest
 from retrain_flows.training.trial_series import TrialSeries
 from retrain_flows.trial import Pair
-from tests.support import loop_invariants
+from tests.support import audit_chain, loop_invariants
 from tests.support import registry_values as values
 from tests.support import trained_model as world
 from tests.support.example_counts import examples
@@ -193,7 +193,7 @@ class Loop(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """The log tells the same story, unbroken."""
-        assert [] == queries.verify_chain(self.reg)
+        assert [] == audit_chain.verify(self.reg)
 
 
 def _many(*_: Any) -> int:

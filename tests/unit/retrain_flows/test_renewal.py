@@ -19,8 +19,8 @@ from registry.incidents import sequential_verdicts
 from registry.records import Action
 from retrain_flows import reconcile, renewal
 from retrain_flows.orchestration import reconcile_state
+from tests.support import audit_chain, trained_model
 from tests.support import stationary_reports as world
-from tests.support import trained_model
 from tests.support.short_baselines import DAY, START, ShortBaseline
 
 
@@ -96,7 +96,7 @@ def test_each_step_is_in_the_audit_log(model: ShortBaseline) -> None:
     (sent,) = outbox.messages(model.registry, "m", type="baseline.renewed")
     assert sent.type in EVENTS
     assert "m: baseline of v1 was renewed, revision 2: 20 slices, 14000 rows" == sentences.sentence(sent)
-    assert [] == queries.verify_chain(model.registry)
+    assert [] == audit_chain.verify(model.registry)
 
 
 @pytest.mark.parametrize("days", [20, 25])

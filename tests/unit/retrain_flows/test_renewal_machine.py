@@ -24,8 +24,8 @@ from registry.connection import Registry
 from registry.incidents import ingest
 from registry.operations.baselines import PUBLISHED, RENEWED
 from retrain_flows import reconcile
+from tests.support import audit_chain, trained_model
 from tests.support import stationary_reports as world
-from tests.support import trained_model
 from tests.support.example_counts import examples
 from tests.support.short_baselines import DAY, ShortBaseline
 
@@ -159,4 +159,4 @@ def test_renewals_keep_their_rule_in_any_order(tmp_path: Path) -> None:
     few = settings(max_examples=examples(12), stateful_step_count=10, deadline=None)
     with trained_model.open_registry(tmp_path) as reg:
         run_state_machine_as_test(lambda: Renewals(reg, tmp_path), settings=few)  # type: ignore[arg-type]
-        assert [] == queries.verify_chain(reg)
+        assert [] == audit_chain.verify(reg)

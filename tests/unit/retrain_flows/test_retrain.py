@@ -311,7 +311,7 @@ def test_any_other_exception_is_on_record_too(ws: Workspace) -> None:
     assert "OSError: disk full" == queries.runs(ws.registry, "m")[0].reason
 
 
-@pytest.mark.parametrize("step", retrain.STEPS)
+@pytest.mark.parametrize("step", world.STEPS)
 def test_a_run_that_was_killed_is_taken_up_again_and_promotes_once(ws: Workspace, step: Any) -> None:
     """Killed before any step, and run again for the same decision with another clock, it ends the same way once."""
 

@@ -155,7 +155,7 @@ def test_json_lines_are_sent_as_they_are(tmp_path: Path) -> None:
 
 def test_streams_are_merged_and_paced() -> None:
     """A second of the clock is so much event time; who is late does not wait."""
-    a, b = (publishing.TopicFormat(publishing.Topic(name, 1, None, created=True), "json") for name in "ab")
+    a, b = (publishing.TopicFormat(publishing.Topic(name, 1, None), "json") for name in "ab")
     items = [(a, publishing.Message(1000, None, b"")), (b, publishing.Message(61_000, None, b"")),
              (a, publishing.Message(121_000, None, b""))]  # fmt: skip
     now, slept = [100.0], []

@@ -87,7 +87,7 @@ def champion(folder: Path) -> None:
         operations.add_version(opened.registry, Version(model="late", version="v1", mode="external", created_at=START))
         operations.store_baseline(opened.registry, baseline, now=START)
         operations.promote(
-            opened.registry, model="late", version="v1", expected_generation=0, kind="bootstrap", effective_at=START,
+            opened.registry, model="late", version="v1", expected_generation=0, effective_at=START,
             actor="ann", reason="first", now=START,
         )  # fmt: skip
 

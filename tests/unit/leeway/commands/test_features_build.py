@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from features.errors import DataError
 from leeway import dead_letters
 from tests.support import labelled_log as log
 from tests.support.command_line import document, invoke
@@ -55,5 +56,5 @@ def test_a_period_that_ends_before_it_starts_is_refused(project: Path) -> None:
 
 def test_a_folder_that_is_not_empty_is_refused_before_anything_is_read(project: Path) -> None:
     """With the fix."""
-    with pytest.raises(Exception, match="exists already and is not empty"):
+    with pytest.raises(DataError, match="exists already and is not empty"):
         invoke(project, "features", "build", *PERIOD, "--out", str(project / "events"), code=None)

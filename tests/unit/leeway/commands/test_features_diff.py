@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from features.errors import ProjectError
 from features.facts import lookup
 from features.window import UTC, from_ms
 from leeway.project.load import Project
@@ -113,5 +114,5 @@ def test_a_model_without_such_features_is_an_error(tmp_path: Path) -> None:
     """With what to declare."""
     text = "\n".join(line for line in PROJECT.splitlines() if "landings" not in line)
     (tmp_path / "leeway.yaml").write_text(text)
-    with pytest.raises(Exception, match="late has no feature of facts to compare"):
+    with pytest.raises(ProjectError, match="late has no feature of facts to compare"):
         invoke(tmp_path, "features", "diff", *PERIOD, code=None)

@@ -113,7 +113,7 @@ def champion(project: Path, mode: str) -> None:
         baseline = Baseline(events=log.SCHEMA, version="v1", start=log.START, end=log.START + log.HOUR, rows=9,
                             bins={"x": NumericBins(edges=(0.0, 1.0))}, inputs=())  # fmt: skip
         operations.store_baseline(reg, baseline, now=log.START)
-        operations.promote(reg, model="m", version="v1", expected_generation=0, kind="bootstrap", actor="ann",
+        operations.promote(reg, model="m", version="v1", expected_generation=0, actor="ann",
                            effective_at=log.START, reason="first", now=log.START)  # fmt: skip
 
 

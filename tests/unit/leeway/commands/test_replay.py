@@ -52,7 +52,6 @@ def begin(opened: Context) -> None:
         model="m",
         version="v1",
         expected_generation=0,
-        kind="bootstrap",
         effective_at=NOW,
         actor="ann",
         reason="first",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from monitors.stats.bins import NumericBins
 from registry import operations, queries
 from registry.incidents import ingest
 from registry.records import Action, Version
-from tests.support.command_line import document, printed
+from tests.support.command_line import SMALL_PROJECT, document, printed
 
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -38,7 +39,7 @@ def begin(opened: Context) -> None:
     baseline = Baseline(events=schema, version="v1", start=NOW - 9 * DAY, end=NOW, rows=9, bins=bins, inputs=())
     operations.store_baseline(opened.registry, baseline, now=NOW)
     operations.promote(
-        opened.registry, model="late", version="v1", expected_generation=0, kind="bootstrap", effective_at=NOW,
+        opened.registry, model="late", version="v1", expected_generation=0, effective_at=NOW,
         actor="ann", reason="first", now=NOW,
     )  # fmt: skip
 
@@ -102,11 +103,10 @@ def test_status_tells_where_a_model_stands(folder: Path) -> None:
 
 
 def test_incidents_are_listed_with_their_decision(folder: Path) -> None:
-    """An incident shows what was decided and why, and until then that it waits; resolved ones only when asked for."""
+    """An incident shows what was decided and why; resolved ones are listed only when asked for."""
     with context.open(folder) as opened:
         begin(opened)
         drift(opened)
-    assert "waiting" in printed(folder, "incidents")
     assert "feature: temp" in printed(folder, "incidents")
     assert "info" in printed(folder, "incidents").splitlines()[2].split()
 
@@ -120,6 +120,22 @@ def test_incidents_are_listed_with_their_decision(folder: Path) -> None:
         operations.resolve_incident(opened.registry, incident["id"], resolution="seen", actor="ann", now=NOW + 2 * DAY)
     assert [] == document(folder, "incidents")
     assert ["resolved"] == [i["state"] for i in document(folder, "incidents", "--all")]
+
+
+@pytest.mark.parametrize(("section", "hint"), [
+    ("    incidents: {clear_after: 2}\n", "it ends by itself after 2 steady windows in a row"),
+    ("    retrain: {trainer: trainers:make}\n", "leeway react"),
+])  # fmt: skip
+def test_an_undecided_incident_says_what_it_waits_for(folder: Path, section: str, hint: str) -> None:
+    """A model without a `retrain` section is only monitored: nobody need decide, and the incident ends by itself."""
+    events = "{predictions: {path: events}, labels: {path: labels}}"
+    (folder / "leeway.yaml").write_text(SMALL_PROJECT.replace("{predictions: {path: events}}", events) + section)
+    with context.open(folder) as opened:
+        begin(opened)
+        drift(opened)
+    for command in ("status", "incidents"):
+        shown = " ".join(re.sub("[│┃|]", " ", printed(folder, command)).split())
+        assert (hint in shown, "leeway react" in shown) == (True, hint == "leeway react"), command
 
 
 def test_history_is_the_audit_log_in_order(folder: Path) -> None:

@@ -86,9 +86,9 @@ def test_an_incident_of_one_window_is_printed_once(folder: Path) -> None:
 
 
 def test_the_decision_is_printed(folder: Path) -> None:
-    """Until there is one, that it is waited for."""
+    """Until there is one, that a model that is only monitored waits for none."""
     drifting(folder)
-    assert "waiting" in text(folder, "2")
+    assert "it ends by itself after 3 steady windows in a row" in text(folder, "2")
 
     with context.open(folder) as opened:
         operations.record_decision(opened.registry, model="late", incident_id=2, action=Action.RETRAIN,

@@ -139,7 +139,6 @@ def champion(reg: Registry) -> str:
         model=name,
         version="v1",
         expected_generation=0,
-        kind="bootstrap",
         effective_at=NOW,
         actor="ann",
         reason="first",

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from monitors.config import MonitorPolicy
+from monitors.finding import Signal
 from monitors.stats import threshold
-from monitors.stats.bins import CategoricalBins, NumericBins, freeze_numeric
+from monitors.stats.bins import CategoricalBins, freeze_numeric
 from monitors.verdicts import distribution
+from tests.support.sampling_thresholds import distances, sampling_thresholds
 
 
 def sample(rng: np.random.Generator, n: int, shift: float = 0.0) -> distribution.VariableCounts:
@@ -25,10 +28,7 @@ def sample(rng: np.random.Generator, n: int, shift: float = 0.0) -> distribution
 
 def figures(sample: distribution.VariableCounts) -> dict[str, float]:
     """Return the distances of *sample*."""
-    return {
-        name: float(f(sample.reference.total, sample.compared))
-        for name, f in distribution._metrics(sample.bins).items()
-    }
+    return {name: float(f(sample.reference.total, sample.compared)) for name, f in distances(sample.bins).items()}
 
 
 @pytest.mark.parametrize("n", [60, 500])
@@ -40,7 +40,7 @@ def test_each_distance_exceeds_its_chance_about_as_often_as_asked(n: int) -> Non
         300,
     )
     made = sample(rng, n)
-    lines = distribution.sampling_thresholds(made, level=0.1)
+    lines = sampling_thresholds(made, level=0.1)
     for _ in range(windows):
         values = rng.normal(size=n)
         counts = np.bincount(made.bins.index(values, np.isnan(values)), minlength=made.bins.cells)  # type: ignore[arg-type]
@@ -52,18 +52,17 @@ def test_each_distance_exceeds_its_chance_about_as_often_as_asked(n: int) -> Non
 def test_a_shift_is_beyond_chance_by_every_distance() -> None:
     """Half a sd in 1,000 rows is rarer than 1 in 1,000 whichever way it is measured."""
     made = sample(np.random.default_rng(4), 1000, shift=0.5)
-    lines = distribution.sampling_thresholds(made, level=0.001)
+    lines = sampling_thresholds(made, level=0.001)
 
     assert [] == [name for name, value in figures(made).items() if value <= lines[name]]
 
 
-def test_categories_have_their_own_distances_and_nothing_has_none() -> None:
-    """Total variation instead of those that need an order; an empty side has no chance to speak of."""
+def test_categories_have_their_own_distances() -> None:
+    """Total variation instead of those that need an order."""
     bins = CategoricalBins(categories=("a", "b"))
     known = threshold.ReferenceWindows(np.array([50, 50, 0, 0]), np.zeros((0, 4), int), 0.01)
+    counts = distribution.VariableCounts(bins, known, np.array([5, 5, 0, 0, 0]))
+    found = distribution.finding(Signal.FEATURE, "c", counts, MonitorPolicy())
 
-    assert {"psi", distribution.METRIC, "total_variation"} == set(
-        distribution.sampling_thresholds(distribution.VariableCounts(bins, known, np.array([5, 5, 0, 0, 0])))
-    )
-    assert {} == distribution.sampling_thresholds(distribution.VariableCounts(bins, known, np.zeros(5, int)))
-    assert isinstance(sample(np.random.default_rng(1), 5).bins, NumericBins)
+    assert {"psi", distribution.METRIC, "total_variation"} == found.metrics.keys() & distances(bins).keys()
+    assert distances(bins).keys() != distances(sample(np.random.default_rng(1), 5).bins).keys()

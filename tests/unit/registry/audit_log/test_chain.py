@@ -14,6 +14,7 @@ from registry.audit_log import chain
 from registry.connection import Registry
 from registry.database import tables
 from registry.records import AuditEntry
+from tests.support import audit_chain
 from tests.support import registry_values as make
 
 pytestmark = pytest.mark.tampering  # lines alone, without the rows that a transaction ends with
@@ -36,13 +37,13 @@ def test_an_untouched_log_is_whole(reg: Registry, log: list[AuditEntry]) -> None
     """Numbers run from 1 without gaps, each line names the hash before it, and nothing is found."""
     assert list(range(1, LINES + 1)) == [entry.seq for entry in log]
     assert [chain.GENESIS, *(e.hash for e in log)][:-1] == [e.previous for e in log]
-    assert [] == queries.verify_chain(reg)
+    assert [] == audit_chain.verify(reg)
     assert log[2:] == queries.audit_log(reg, since=2)
 
 
 def test_an_empty_log_is_whole(reg: Registry) -> None:
     """The first hash is a constant, so that an empty log can be told from an emptied one."""
-    assert [] == queries.verify_chain(reg)
+    assert [] == audit_chain.verify(reg)
 
 
 CHANGES: dict[str, object] = {
@@ -63,7 +64,7 @@ def test_an_altered_line_is_found(reg: Registry, log: list[AuditEntry], seq: int
     """Whichever line and field is edited in the database, the log is no longer whole."""
     with reg.write() as c:
         c.execute(LOG.update().where(LOG.c.seq == seq).values({field: CHANGES[field]}))
-    findings = queries.verify_chain(reg)
+    findings = audit_chain.verify(reg)
     assert any(f"line {seq}" in finding for finding in findings)
 
 
@@ -77,7 +78,7 @@ def test_a_removed_line_is_found(reg: Registry, log: list[AuditEntry], seq: int)
     """A gap is found wherever it is, the end included."""
     with reg.write() as c:
         c.execute(LOG.delete().where(LOG.c.seq == seq))
-    (finding, *_) = queries.verify_chain(reg)
+    (finding, *_) = audit_chain.verify(reg)
     assert (f"line {seq} is missing" if seq < LINES else "the log ends with line 4") in finding
 
 
@@ -88,7 +89,7 @@ def test_a_rewritten_history_needs_every_later_line(reg: Registry, log: list[Aud
     own = chain.line_hash(forged.previous, forged.model_dump(exclude={"previous", "hash"}))
     with reg.write() as c:
         c.execute(LOG.update().where(LOG.c.seq == seq).values(actor="bob", hash=own))
-    assert 1 == len(queries.verify_chain(reg))
+    assert 1 == len(audit_chain.verify(reg))
 
 
 def test_an_inserted_line_is_found(reg: Registry, log: list[AuditEntry]) -> None:
@@ -97,7 +98,7 @@ def test_an_inserted_line_is_found(reg: Registry, log: list[AuditEntry]) -> None
     own = chain.line_hash(forged.previous, forged.model_dump(exclude={"previous", "hash"}))
     with reg.write() as c:
         c.execute(LOG.insert().values(forged.model_copy(update={"hash": own}).model_dump()))
-    assert ["the log ends with line 6; the registry's last line was 5"] == queries.verify_chain(reg)
+    assert ["the log ends with line 6; the registry's last line was 5"] == audit_chain.verify(reg)
 
 
 def test_an_exported_log_needs_no_database(log: list[AuditEntry]) -> None:
@@ -116,7 +117,7 @@ def test_writers_at_the_same_moment_leave_no_gap(reg: Registry) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(8)))
-    assert [] == queries.verify_chain(reg)
+    assert [] == audit_chain.verify(reg)
     assert 40 == len(queries.audit_log(reg))
 
 
@@ -131,7 +132,7 @@ def test_a_transaction_that_fails_leaves_no_line(reg: Registry, log: list[AuditE
     with pytest.raises(ZeroDivisionError):
         fail()
     assert log == queries.audit_log(reg)
-    assert [] == queries.verify_chain(reg)
+    assert [] == audit_chain.verify(reg)
 
 
 def test_the_same_moment_in_another_zone_has_the_same_hash() -> None:

@@ -20,6 +20,7 @@ from registry.connection import Registry
 from registry.database import columns, migrate, tables
 from registry.incidents import ingest
 from registry.records import Action, RunState
+from tests.support import audit_chain
 from tests.support import registry_values as make
 from tests.support.drift_evidence import evidence
 from tests.unit.registry.conftest import EXACT
@@ -97,7 +98,7 @@ def test_going_down_and_up_again_loses_nothing(full: Registry) -> None:
         after = make.everything(full)
         assert log == after["audit_log"][: len(log)]
         assert before == {name: after[name] for name in before}
-    assert [] == queries.verify_chain(full)
+    assert [] == audit_chain.verify(full)
     make.rollback(full, 2)
 
 

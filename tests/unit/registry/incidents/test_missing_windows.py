@@ -26,6 +26,7 @@ from registry.audit_log import chain
 from registry.connection import Registry
 from registry.incidents import ingest, missing_windows, sequential_verdicts
 from registry.records import Action, Incident, IncidentState
+from tests.support import audit_chain
 from tests.support import learned_baselines as learned
 from tests.support import registry_values as make
 from tests.support.learned_baselines import DAY, schema
@@ -49,7 +50,7 @@ def watched(reg: Registry, known: Baseline) -> Registry:
     make.version(reg, "v1")
     operations.store_baseline(reg, known, now=make.NOW)
     operations.promote(
-        reg, model="m", version="v1", expected_generation=0, kind="bootstrap", effective_at=from_ms(FIRST * DAY),
+        reg, model="m", version="v1", expected_generation=0, effective_at=from_ms(FIRST * DAY),
         actor="test", reason="first", now=make.NOW,
     )  # fmt: skip
     return reg
@@ -109,7 +110,7 @@ def test_days_without_a_record_between_others_are_a_fault(watched: Registry, kno
     assert ("critical", 4, IncidentState.OPEN) == (incident.severity.value, incident.windows, incident.state)
     assert "no predictions for 1d, since 1970-01-24" in incident.evidence[0].finding.reason
     assert "incident.opened" in {m.type for m in outbox.messages(watched)}
-    assert [] == queries.verify_chain(watched)
+    assert [] == audit_chain.verify(watched)
 
 
 def test_the_incident_ends_by_the_usual_rule(watched: Registry, known: Baseline) -> None:

@@ -15,6 +15,7 @@ from registry import operations, outbox, queries
 from registry.connection import Registry
 from registry.incidents import ingest
 from registry.records import Action, Champion, CheckResult, IncidentState, Promotion, RunState, VersionState
+from tests.support import audit_chain
 from tests.support import registry_values as make
 
 
@@ -51,7 +52,7 @@ def test_a_first_champion_may_follow_one_of_an_earlier_rule(reg: Registry) -> No
     moves = [(p.kind, p.from_version, p.to_version, p.is_new) for p in queries.promotions(reg, "m")]
     assert {"v1": VersionState.RETIRED, "v2": VersionState.CHAMPION} == states
     assert [("bootstrap", None, "v1", False), ("bootstrap", "v1", "v2", True)] == moves
-    assert queries.verify_chain(reg) == []
+    assert audit_chain.verify(reg) == []
 
 
 def test_a_promotion_moves_everything_at_once(reg: Registry) -> None:
@@ -71,7 +72,7 @@ def test_a_promotion_moves_everything_at_once(reg: Registry) -> None:
     assert run.decision_id == promotion.decision_id
     told = [m.type for m in outbox.messages(reg)]
     assert ["model.promoted", "incident.opened", "decision.made", "incident.resolved", "model.promoted"] == told
-    assert queries.verify_chain(reg) == []
+    assert audit_chain.verify(reg) == []
 
 
 def test_a_promotion_cut_off_at_any_statement_changes_nothing(reg: Registry) -> None:
@@ -90,7 +91,7 @@ def test_a_promotion_cut_off_at_any_statement_changes_nothing(reg: Registry) -> 
             break
     assert statement > 20
     assert queries.champion(reg, "m") == Champion(model="m", version="v2", generation=2, since=make.NOW + make.DAY)
-    assert queries.verify_chain(reg) == []
+    assert audit_chain.verify(reg) == []
 
 
 class _Cut(BaseException):

@@ -11,6 +11,7 @@ from registry import operations, outbox, queries
 from registry.connection import Registry
 from registry.incidents import ingest
 from registry.records import Action, CheckResult, IncidentState, RetrainRun, RunState
+from tests.support import audit_chain
 from tests.support import registry_values as make
 
 
@@ -45,6 +46,19 @@ def test_a_model_has_one_run_at_a_time(reg: Registry) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert ["running"] + ["still running"] * 7 == sorted(pool.map(attempt, decisions))
     assert 1 == len(queries.runs(reg, "m"))
+
+
+def test_a_decision_is_carried_out_once_its_run_has_ended(reg: Registry) -> None:
+    """Its run is found by its number, from the begin on; other decisions than to retrain have none to wait for."""
+    make.champion(reg)
+    first, later = make.decide(reg, None), make.decide(reg, None)
+    make.decide(reg, None, Action.REPAIR_DATA)
+    assert (None, [first, later]) == (queries.run_of(reg, first.id), queries.not_carried_out(reg, "m"))
+    run = start(reg, first.id)
+    assert (run, None) == (queries.run_of(reg, first.id), queries.run_of(reg, later.id))
+    assert [first, later] == queries.not_carried_out(reg, "m")
+    operations.finish_run(reg, run.id, state=RunState.FAILED, reason="the trainer raised", now=make.NOW)
+    assert [later] == queries.not_carried_out(reg, "m")
 
 
 def test_a_decision_makes_one_run(reg: Registry) -> None:
@@ -133,7 +147,7 @@ def test_another_champion_ends_held_runs(reg: Registry, promoted: str) -> None:
     assert (RunState.REJECTED, f"superseded: {why}", make.NOW) == (done.state, done.reason, done.finished_at)
     states = {v.version: v.state.value for v in queries.versions(reg, "m")}
     assert ("champion", "rejected" if promoted == "v3" else "champion") == (states[promoted], states["v2"])
-    assert queries.verify_chain(reg) == []
+    assert audit_chain.verify(reg) == []
 
 
 def test_a_rollback_ends_held_runs(reg: Registry) -> None:

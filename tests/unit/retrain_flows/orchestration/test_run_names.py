@@ -62,7 +62,7 @@ def test_a_task_is_named_by_its_step_and_candidate(step: str, args: list[object]
 
 def test_each_step_of_a_retrain_has_a_name_in_words() -> None:
     """None has an underscore."""
-    names = [run_names.task_name(step.__name__) for step in retrain.STEPS]
+    names = [run_names.task_name(step.__name__) for step in world.STEPS]
     assert not [name for name in names if "_" in name]
 
 

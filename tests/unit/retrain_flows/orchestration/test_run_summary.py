@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from features import errors
+from features.events.decode import Decoded
+from features.schema import EventSchema, Role, Source
+from monitors.training_set import buckets, store
 from registry import operations, queries
 from registry.records import Action, RetrainRun
 from retrain_flows import reconcile, retrain
@@ -83,6 +89,31 @@ def test_a_window_without_events_has_no_page(ws: Workspace) -> None:
                           now=world.NOW)  # fmt: skip
     with pytest.raises(errors.NotEnoughData, match="800 rows of the baseline, 0 of the window"):
         evidently_report.write(ws, run)
+
+
+def test_a_page_reads_no_part_of_the_log_that_lies_elsewhere_in_time(
+    ws: Workspace, by_hand: RetrainRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of six files with ten days each only that of the last week, and no other version's rows."""
+    files, read = tmp_path / "as_parquet", list[str]()
+    files.mkdir()
+    for one in sorted(Path(ws.events.predictions.path or "").iterdir()):
+        rows = pd.read_json(one, lines=True, dtype={"id": str}, convert_dates=["time"])
+        rows.loc[rows.index[-1], "model_version"] = "v9"
+        rows.to_parquet(files / f"{one.stem}.parquet")
+    stored = ws.events.model_copy(update={"predictions": Source(path=str(files))})
+    frames = list[pd.DataFrame]()
+
+    def read_part(schema: EventSchema, role: Role, reference: str) -> Decoded:
+        """Remember the part."""
+        read.append(Path(json.loads(reference)["path"]).stem)
+        return buckets.read_part(schema, role, reference)
+
+    monkeypatch.setattr(store, "read_part", read_part)
+    monkeypatch.setattr(evidently_report, "_page", lambda *sides: frames.extend(sides[:2]))
+    evidently_report.write(replace(ws, events=stored), by_hand)
+    assert ["005"] == read
+    assert [20 * world.PER_DAY, 7 * world.PER_DAY - 1] == [len(frame) for frame in frames]
 
 
 def test_a_prefect_server_that_is_named_is_asked_for_and_none_is_started(

@@ -23,7 +23,7 @@ from serving.nearline.champion_file import Champion
 from serving.nearline.loaded_champion import LoadedChampion
 from serving.nearline.record_scoring import RecordScoring
 from serving.nearline.worker_model import WorkerModel
-from serving.predictors import proved
+from serving.predictors.backoff import FIRST_RETRY
 from tests.support import serving_world as world
 
 EVENT = {"id": "a", "time": "2025-01-01", "x": 1.0, "z": 1.0, "c": "a"}
@@ -97,7 +97,7 @@ def test_a_new_champion_that_cannot_be_loaded_is_tried_again_later(tmp_path: Pat
     (tmp_path / "away").rename(tmp_path / "artifacts")
     own.follow()
     at_once = own.champion.version
-    now = proved.FIRST_RETRY
+    now = FIRST_RETRY
     own.follow()
     (tmp_path / "champion.json").unlink()
     own.follow()

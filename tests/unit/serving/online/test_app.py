@@ -111,6 +111,20 @@ def test_an_error_is_json_in_words(
     assert words in answer.json()["error"]
 
 
+@pytest.mark.parametrize(("headers", "size", "status", "words"), [
+    ({}, 1001, 413, "the body has more than 1000 bytes (send fewer rows in a request)"),
+    ({"content-encoding": "gzip"}, 2, 415, "the body is compressed (send it without content-encoding)"),
+    ({"inference-header-content-length": "2"}, 2, 415, "the tensors are binary (send their data as JSON"),
+])  # fmt: skip
+def test_a_body_that_is_refused_ends_the_connection(
+    service: ModelService, headers: dict[str, str], size: int, status: int, words: str
+) -> None:
+    """Its rest may still be on the way, and is no next request; the error is one of the tree and names the fix."""
+    answer = ask(service, "POST", "/v1/models/m/predict", content=b" " * size, headers=headers)
+    assert (status, "close") == (answer.status_code, answer.headers["connection"])
+    assert answer.json()["error"].startswith(words)
+
+
 def test_nothing_is_ready_before_a_champion(tmp_path: Path) -> None:
     """The process lives, says no, and why; predictions may be asked for again later."""
     with world.open_registry(tmp_path) as registry, ThreadPoolExecutor(1) as executor:

@@ -17,7 +17,7 @@ from registry import operations, queries
 from registry.connection import Registry
 from registry.records import RunState
 from serving.online.follower import Follower
-from serving.predictors.proved import FIRST_RETRY
+from serving.predictors.backoff import FIRST_RETRY
 from tests.support import serving_world as world
 
 
@@ -79,13 +79,13 @@ def test_a_version_that_cannot_be_loaded_changes_nothing(
         setting.registry.artifacts.path(artifact).write_bytes(b"altered")
 
     assert ["v1", "v1"] == [setting.look(), setting.look()]
-    assert 1 == setting.follower.status.failures["v2"].times
+    assert 1 == setting.follower.status.failures["v2"].backoff.times
     assert "v2 cannot be loaded" in caplog.text
     assert "v1 answers on" in caplog.text
     setting.now += FIRST_RETRY
     setting.look()
-    assert 2 == setting.follower.status.failures["v2"].times
-    assert setting.now + 2 * FIRST_RETRY == setting.follower.status.failures["v2"].again
+    assert 2 == setting.follower.status.failures["v2"].backoff.times
+    assert setting.now + 2 * FIRST_RETRY == setting.follower.status.failures["v2"].backoff.again
 
 
 def test_a_version_that_was_mended_is_loaded_at_the_next_try(setting: Setting) -> None:
