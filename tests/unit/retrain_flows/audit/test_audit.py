@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -173,11 +173,13 @@ def test_an_altered_baseline_is_a_finding(ws: Workspace, stored: list[Report]) -
 
 
 def test_an_incident_that_waits_too_long_is_a_finding(ws: Workspace) -> None:
-    """Not one that is still within its wait."""
+    """Not one that is still within its wait, nor one of a model that is only monitored: nobody need decide there."""
     reports = [world.report(END)]
     ingest.ingest(ws.registry, reports, now=world.NOW)
     assert run(ws, reports).passed
-    result = run(replace(ws, retrain=None), reports)
+    assert run(replace(ws, retrain=None), reports).passed
+    assert ws.retrain is not None
+    result = run(replace(ws, retrain=ws.retrain.model_copy(update={"wait": timedelta(0)})), reports)
     assert (
         "1 incident without a decision, though the longest wait is over: 1 (performance, no reason on record)",
     ) == (result.findings)
