@@ -19,9 +19,12 @@ def folder(state: Path, model: str) -> Path:
 
 def write(state: Path, model: str, name: str, lines: Iterable[str]) -> None:
     """Write dead letters (JSON) of *model* to the file *name*, in place of those that an earlier run left there."""
+    path = folder(state, model) / f"{name}.jsonl"
     if texts := [f"{line}\n" for line in lines]:
-        folder(state, model).mkdir(parents=True, exist_ok=True)
-        (folder(state, model) / f"{name}.jsonl").write_text("".join(texts))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(texts))
+    else:
+        path.unlink(missing_ok=True)
 
 
 def count(state: Path, model: str) -> int:

@@ -35,3 +35,10 @@ def test_letters_are_summed_up_by_reason(tmp_path: Path) -> None:
     assert {"role": "predictions", "reason": "x is not a number: 'b'", "records": 2, "place": "a.csv line 2"} == most
     assert ("labels", 1) == (rest["role"], rest["records"])
     assert [] == dead_letters.summary(tmp_path, "other")
+
+
+def test_a_run_that_sets_nothing_aside_takes_away_what_an_earlier_one_left(tmp_path: Path) -> None:
+    """What was set aside for want of a baseline is read once there is one."""
+    dead_letters.write(tmp_path, "m", "once", ['{"reason": "no baseline"}'])
+    dead_letters.write(tmp_path, "m", "once", [])
+    assert 0 == dead_letters.count(tmp_path, "m")
