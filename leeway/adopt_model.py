@@ -10,15 +10,15 @@ import pyarrow.compute as pc
 from features.errors import NotEnoughData, NotFound
 from features.events import decode
 from features.events.decode import TIME, VERSION
-from features.window import to_ms
-from leeway import assembly
+from features.window import from_ms, to_ms
+from leeway import assembly, external_champion, version_service
 from leeway.context import Context
 from leeway.landed import landing
 from leeway.project.load import Model
 from monitors.baseline.baseline import Baseline
 from registry import operations, queries
 from registry.files import published_baselines
-from registry.records import Version
+from registry.records import EXTERNAL, Version
 from retrain_flows.training import surrogate_importance
 
 
@@ -27,6 +27,7 @@ def register_baseline(
 ) -> Baseline:
     """Freeze the baseline of *version* from its events of *period*, and make it champion if there is none.
 
+    It becomes champion, too, if in the log it took the place of a champion that Leeway did not train.
     Feature importance is measured on a surrogate of the predictions, as the model itself is not available.
 
     Parameters
@@ -51,8 +52,10 @@ def register_baseline(
     """
     reg = opened.registry
     landing.land(model.landed, now)
-    predictions = _predictions(model, period)
+    log = decode.read_events(model.schema, "predictions", model.events.predictions).table
+    predictions = _inside(log, period)
     chosen = version or model.schema.version or _only_version(model, predictions)
+    _require_any(model, chosen, log, predictions)
     importance = surrogate_importance.measure(model.schema, predictions.filter(pc.equal(predictions[VERSION], chosen)))
     build = assembly.workspace(opened, model).build_baseline
     baseline = build(
@@ -69,22 +72,37 @@ def register_baseline(
             reg, model=model.name, version=chosen, expected_generation=0, effective_at=period[1],
             actor="user", reason="first version with a baseline", now=now,
         )  # fmt: skip
+    external_champion.follow_log(opened, model, chosen, log, now=now)
     return baseline
 
 
-def _predictions(model: Model, period: tuple[datetime, datetime]) -> pa.Table:
-    table = decode.read_events(model.schema, "predictions", model.events.predictions).table
+def _inside(table: pa.Table, period: tuple[datetime, datetime]) -> pa.Table:
     start, end = map(to_ms, period)
     return table.filter(pc.and_(pc.greater_equal(table[TIME], start), pc.less(table[TIME], end)))
 
 
 def _only_version(model: Model, predictions: pa.Table) -> str:
+    """Return the only version of *predictions*; raise NotEnoughData, with a command for each, if they are several."""
     versions: list[str] = sorted(predictions[VERSION].unique().to_pylist())
     if len(versions) != 1:
         names = ", ".join(versions) or "none"
         msg = f"{len(versions)} versions of {model.name} made predictions in the period: {names}"
-        raise NotEnoughData(msg, hint="name one with --version, or choose another period")
+        found = version_service.of_versions(predictions)
+        commands = [version_service.baseline_command(model.name, one, model.schema.windows) for one in found]
+        raise NotEnoughData(
+            msg, hint="; ".join(f"`{one}`" for one in commands[:3]) or "choose a period with predictions"
+        )
     return versions[0]
+
+
+def _require_any(model: Model, version: str, log: pa.Table, inside: pa.Table) -> None:
+    """Raise NotEnoughData, with the command that works, where *version* made predictions, but none in the period."""
+    own = [one for one in version_service.of_versions(log) if one.version == version]
+    if own and version not in inside[VERSION].unique().to_pylist():
+        first, last = (f"{from_ms(at):%Y-%m-%d %H:%M}" for at in (own[0].first, own[0].last))
+        msg = f"{model.name} {version} made no prediction in the period, but from {first} to {last} UTC"
+        command = version_service.baseline_command(model.name, own[0], model.schema.windows)
+        raise NotEnoughData(msg, hint=f"`{command}`")
 
 
 def _add_version(opened: Context, model: Model, baseline: Baseline, now: datetime) -> None:
@@ -93,6 +111,6 @@ def _add_version(opened: Context, model: Model, baseline: Baseline, now: datetim
     except NotFound:
         operations.add_version(
             opened.registry,
-            Version(model=model.name, version=baseline.version, mode="external", trained_from=baseline.start,
+            Version(model=model.name, version=baseline.version, mode=EXTERNAL, trained_from=baseline.start,
                     trained_until=baseline.end, rows=baseline.rows, created_at=now),
         )  # fmt: skip

@@ -26,6 +26,7 @@ from monitors.job_spec import JobSpec
 from monitors.report import Report, canonical
 from registry import baseline_plan, queries
 from registry.files import published_baselines
+from registry.incidents.ingest import Rules
 from retrain_flows.config import Limits
 from retrain_flows.data.event_log import StoredEvents
 from retrain_flows.data.workspace import Workspace
@@ -74,6 +75,11 @@ def spec(opened: Context, model: Model, start: datetime | None = None, end: date
     first, last = (None if at is None else to_ms(at) for at in (start, end))
     folder = str(baselines(opened, model))
     return JobSpec(model.schema, model.monitor, folder, start=first, end=last, digests=digests(opened, model))
+
+
+def incident_rules(model: Model) -> Rules:
+    """Return by what the incidents of the model are counted."""
+    return Rules(model.incidents, model.signals.ignored, awaits_decision=model.retrain is not None)
 
 
 def directories(model: Model) -> files_source_job.Directories:

@@ -52,12 +52,15 @@ def folder(state: Path, model: str) -> Path:
 
 def write(state: Path, model: str, name: str, lines: Iterable[str]) -> None:
     """Write dead letters (JSON) of *model* to the file *name*, in place of those that an earlier run left there."""
-    if fresh := [line.encode() for line in lines]:
-        place = folder(state, model)
+    place, fresh = folder(state, model), [line.encode() for line in lines]
+    kept, beyond = _split(fresh, KEPT_BYTES)
+    if fresh:
         place.mkdir(parents=True, exist_ok=True)
-        kept, beyond = _split(fresh, KEPT_BYTES)
+    if kept:
         write_whole(place / f"{name}.jsonl", b"".join(line + b"\n" for line in kept))
-        _count_beyond(place / f"{name}.beyond", beyond, {})
+    else:
+        (place / f"{name}.jsonl").unlink(missing_ok=True)
+    _count_beyond(place / f"{name}.beyond", beyond, {})
 
 
 def append(state: Path, model: str, role: str, rejects: Iterable[Reject]) -> None:

@@ -192,7 +192,9 @@ def _scheduled(ws: Workspace, at: _Moment) -> list[Outcome]:
     """
     newest = max((d.id for d in queries.decisions(ws.registry, ws.model) if d.action is Action.RETRAIN), default=0)
     champion = queries.champion(ws.registry, ws.model)
-    if ws.retrain is None or not ws.retrain.trainers or champion is None or list(_unfinished(ws.registry, ws.model)):
+    if ws.retrain is None or not ws.retrain.trainers or champion is None:
+        return []
+    if queries.not_carried_out(ws.registry, ws.model):
         return []
     last, (_, failure) = past_runs.last_training(ws), past_runs.last_retrain(ws)
     if _on_trial_for_incident(ws) or (failure is not None and at.as_of < failure + ws.retrain.retry):

@@ -9,13 +9,20 @@ from typing import Any
 import numpy as np
 
 from features import scoring
+from features.schema import Task
 from features.scoring import Floats
 from leeway.backtest import metrics
-from leeway.backtest.run_backtest import Backtest, LoopRun, Schedule
+from leeway.backtest.run_backtest import NO_MODEL, Backtest, LoopRun, Schedule
 from leeway.terminal import show
 from registry.records import Action, Decision, Promotion, RetrainRun
 
 Row = tuple[object, ...]
+_CONSTANT = {
+    Task.BINARY: "the mean label",
+    Task.REGRESSION: "the mean label",
+    Task.MULTICLASS: "the most frequent class",
+}
+"""What `no model` answers, by task."""
 
 
 def print_tables(done: Backtest) -> None:
@@ -23,6 +30,9 @@ def print_tables(done: Backtest) -> None:
     metric = metrics.METRIC[done.rows.task]
     show.table("Backtest", ("schedule", metric, "loss", "trainings", "promotions", "seconds"),
                [_row(one) for one in schedules(done)])  # fmt: skip
+    if no_model_is_best(done):
+        show.note(f"`no model` ({_CONSTANT[done.rows.task]} so far) has a lower loss than every schedule: the inputs "
+                  "say little about the label, or a few large errors decide.")  # fmt: skip
     for run in done.loops:
         share = done.share_of_gain(run)
         if np.isfinite(share):
@@ -36,6 +46,12 @@ def print_tables(done: Backtest) -> None:
 def schedules(done: Backtest) -> list[Schedule]:
     """Return all schedules: the loop under each policy, then the references."""
     return [*(run.schedule for run in done.loops), *done.references]
+
+
+def no_model_is_best(done: Backtest) -> bool:
+    """Return whether a constant has a lower loss than every schedule: then a gain between them means little."""
+    constant = done.reference(NO_MODEL)
+    return all(constant.measured.loss < one.measured.loss for one in schedules(done) if one is not constant)
 
 
 def _row(one: Schedule) -> Row:
@@ -81,6 +97,7 @@ def document(done: Backtest) -> dict[str, Any]:
         "first_training": {"start": done.history.start, "end": done.history.cut},
         "replayed": {"start": done.history.cut, "end": done.history.end, "labelled_rows": len(done.rows)},
         "rejected_records": done.history.rejected,
+        "no_model_is_best": no_model_is_best(done),
         "schedules": [
             {"name": one.name, "metric": _number(one.measured.metric), "loss": _number(one.measured.loss),
              "rows": one.measured.rows, "trainings": one.trainings, "promotions": one.promotions,

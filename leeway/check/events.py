@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,8 +30,11 @@ _ZONED = re.compile(r"(Z|[+-]\d{2}:?\d{2})$")
 _COUNT = re.compile(r"\s*[+-]?\d{9,}(\.\d*)?\s*")
 
 
-def events(model: Model) -> Iterator[Check]:
-    """Yield the checks of each of the model's streams; a stream's end at an error that makes the rest pointless."""
+def events(model: Model, baselines: Path | None = None) -> Iterator[Check]:
+    """Yield the checks of each of the model's streams; a stream's end at an error that makes the rest pointless.
+
+    *baselines* is the folder of the published baselines of all models; None before there are any.
+    """
     history = yield from _stream(model, "history", model.events.history)
     prediction_sample = yield from _stream(model, "predictions", model.events.predictions)
     feature_samples = [taken for taken in (history, prediction_sample) if taken is not None]
@@ -39,6 +43,7 @@ def events(model: Model) -> Iterator[Check]:
         yield from periods.baseline(model, feature_samples, prediction_sample)
     if prediction_sample is not None:
         yield from values.predictions(model, prediction_sample)
+        yield from periods.versions(model, prediction_sample, baselines)
     if model.events.labels is None:
         yield Check(f"{model.name}: labels", "ok", "no labels declared: performance and label drift are not monitored")
     labels = yield from _stream(model, "labels", model.events.labels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +14,14 @@ import pyarrow as pa
 
 from features.events import decode
 from features.schema import LABEL
-from features.window import format_span, to_ms
+from features.window import format_span, from_ms, to_ms
+from leeway import version_service
 from leeway.check import late_labels
 from leeway.check.environment import Check
 from leeway.check.sample import Sample
 from leeway.project.load import Model
 from leeway.project.validation_errors import count
+from monitors.baseline import published
 from monitors.sequential.exchangeability import MIN_SLICES
 
 SURE_ROWS = 500
@@ -26,6 +29,8 @@ SURE_ROWS = 500
 judged by the evidence of several slices alone."""
 _TOLERATED_LATE_SHARE = 0.01
 """Share of labels later than `label_delay` up to which there is no warning."""
+_NAMED_VERSIONS, _LISTED_VERSIONS = 3, 10
+"""Versions without a baseline that get a line of their own, and those that are listed in another."""
 Times = npt.NDArray[np.int64]
 
 
@@ -89,6 +94,27 @@ def _rows(model: Model, what: str, times: Times) -> Iterator[Check]:
                                 "a longer windows.size shows them in one window")  # fmt: skip
 
 
+def versions(model: Model, predictions: Sample, baselines: Path | None) -> Iterator[Check]:
+    """Yield a warning for versions whose predictions a job would set aside, with the command that gives a baseline.
+
+    *baselines* is the folder of the published baselines of all models; None before there are any.
+    """
+    services = version_service.of_versions(predictions.table)
+    folder = baselines / model.name if baselines else None
+    found = [one.version for one in services if folder and published.baseline_path(folder, one.version).is_file()]
+    period = (model.baseline.start, model.baseline.end) if model.baseline else None
+    lacking = version_service.without_baseline(services, found, period)
+    for one in lacking[:_NAMED_VERSIONS]:
+        have = f"{one.version!r} ({count(one.rows, 'row')} from {from_ms(one.first):%Y-%m-%d} on)"
+        command = version_service.baseline_command(model.name, one, model.schema.windows)
+        yield Check(f"{model.name}: versions", "warning", f"{count(len(services), 'version')}; {have} will have no "
+                    f"baseline, and its rows are set aside: `{command}`")  # fmt: skip
+    if more := lacking[_NAMED_VERSIONS:]:
+        names = ", ".join(repr(one.version) for one in more[:_LISTED_VERSIONS])
+        yield Check(f"{model.name}: versions", "warning", f"{count(len(more), 'more version')} without a baseline: "
+                    f"{names}{', ...' if len(more) > _LISTED_VERSIONS else ''}")  # fmt: skip
+
+
 def labels_match(model: Model, samples: Sequence[Sample], labels: Sample) -> Iterator[Check]:
     """Yield whether labels match predictions by id, and arrive within the declared delay."""
     name, total = f"{model.name}: labels", labels.table.num_rows
@@ -112,10 +138,15 @@ def _delays(name: str, delays: Times, declared: timedelta, values: pd.Series) ->
 
     *values* are the labels: where late ones differ from the others, a model learns from a biased part.
     """
-    if early := int((delays < 0).sum()):
-        yield Check(name, "warning", f"{early} labels are older than their predictions; check `columns.label_time`")
+    is_early = delays < 0
+    if early := int(is_early.sum()):
+        yield Check(name, "warning", f"{early} of {count(len(delays), 'label')} ({is_early.mean():.1%}) are older than "
+                                     "their predictions and do not count; check `columns.label_time`")  # fmt: skip
+        delays, values = delays[~is_early], values[~is_early]
+    if not len(delays):
+        return
     late = float((delays > to_ms(declared)).mean())
-    usual = format_span(timedelta(minutes=max(0, math.ceil(np.quantile(delays, 0.99) / 60_000))))
+    usual = format_span(timedelta(minutes=math.ceil(np.quantile(delays, 0.99) / 60_000)))
     limit = format_span(declared)
     if late > _TOLERATED_LATE_SHARE:
         message = (

@@ -15,7 +15,7 @@ from rich.live import Live
 
 from features.errors import NotEnoughData, ProjectError
 from features.window import UTC
-from leeway import adopt_model, context, dead_letters
+from leeway import adopt_model, context, dead_letters, external_champion
 from leeway.commands.options import AsJson, ModelName, When, utc
 from leeway.project.load import Model
 from leeway.project.validation_errors import count
@@ -23,6 +23,7 @@ from leeway.streaming import consume_output, job_settings, reconnect
 from leeway.terminal import show
 from monitors.finding import Stage
 from monitors.sequential.exchangeability import MIN_SLICES
+from registry import queries
 
 
 def register(app: typer.Typer) -> None:
@@ -45,13 +46,15 @@ def baseline(
     """Freeze the baseline of a model version from its events of a period (a Flink batch job).
 
     The period is --start to --end, by default `baseline.start` to `baseline.end` of the project file. The first version
-    with a baseline becomes the champion: the version that is monitored.
+    with a baseline becomes the champion: the version that is monitored. So does one that has taken its place in the
+    log, where Leeway trained neither.
     """
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
         period = _period(chosen, start, end)
         with show.working(f"Counting {show.text(chosen.name)}, {period[0]:%Y-%m-%d} to {period[1]:%Y-%m-%d}"):
             made = adopt_model.register_baseline(opened, chosen, version, period, now=datetime.now(UTC))
+        champion = queries.champion(opened.registry, chosen.name)
     if as_json:
         show.as_json({"ok": True, "model": chosen.name, "version": made.version, "start": made.start, "end": made.end,
                       "rows": made.rows, "slices": len(made.slices(Stage.INPUTS)), "variables": len(made.bins),
@@ -62,6 +65,11 @@ def baseline(
         f"{len(made.slices(Stage.INPUTS))} slices, {len(made.bins)} variables, digest {show.text(made.digest[:12])}. "
         "[bold]leeway monitor[/] compares windows with it."
     )
+    if champion is not None and champion.version != made.version:
+        show.note(show.text(external_champion.promotion_hint(made.version, champion.version)))
+    elif champion is not None and champion.generation > 1:
+        show.note(f"{show.text(made.version)} is champion since {champion.since:%Y-%m-%d}: it took the earlier one's "
+                  "place in the log.")  # fmt: skip
     if len(made.slices(Stage.INPUTS)) < MIN_SLICES:
         show.note(
             f"Fewer than {MIN_SLICES:d} slices carry no false-alarm guarantee: "

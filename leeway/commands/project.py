@@ -80,11 +80,14 @@ def init(  # noqa: PLR0913 - one parameter an option
         wishes = ask.ask(log, wishes)
     drafted = draft.draft(log, wishes, path.resolve().parent, datetime.now(UTC))
     written = starter_file.write_draft(path, drafted, model)
-    errors = [c for c in events.events(written.model()) if c.result == "error"]
+    checks = list(events.events(written.model()))
+    errors = [c for c in checks if c.result == "error"]
+    versions = [c.message for c in checks if c.name.endswith(": versions")]
     if as_json:
-        show.as_json({"ok": not errors, **summary.as_json(path, drafted), "errors": [c.message for c in errors]})
+        show.as_json({"ok": not errors, **summary.as_json(path, drafted), "errors": [c.message for c in errors],
+                      "versions": versions})  # fmt: skip
     else:
-        summary.print_summary(path, drafted, errors)
+        summary.print_summary(path, drafted, errors, versions)
     if errors:
         raise typer.Exit(ExitCode.FINDINGS)
 
@@ -97,7 +100,9 @@ def check(ctx: typer.Context, as_json: AsJson = False) -> None:
     now = datetime.now(UTC)
     # What is new of tables, topics and views is read first: it is events and facts.
     checks += itertools.chain.from_iterable(landed.landed(model, now) for model in project.models.values())
-    checks += itertools.chain.from_iterable(events.events(model) for model in project.models.values())
+    checks += itertools.chain.from_iterable(
+        events.events(model, project.state / "baselines") for model in project.models.values()
+    )
     checks += itertools.chain.from_iterable(facts.facts(model, now) for model in project.models.values())
     checks += itertools.chain.from_iterable(transforms.transforms(model) for model in project.models.values())
     tally = Counter(c.result for c in checks)

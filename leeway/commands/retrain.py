@@ -9,7 +9,7 @@ import typer
 
 from features.errors import ProjectError
 from features.window import UTC
-from leeway import assembly, context
+from leeway import assembly, context, external_champion
 from leeway.commands import audits
 from leeway.commands.actor import USER, Actor
 from leeway.commands.options import AsJson, ModelName, When, span
@@ -130,7 +130,8 @@ def promote(
     with context.open(ctx.obj) as opened:
         chosen, now = opened.model(model), datetime.now(UTC)
         waiting = [r for r in approval.awaiting(opened.registry, chosen.name) if r.challenger == version]
-        at = _newest_event_time(opened, chosen, now)
+        since = None if waiting else external_champion.service_start(opened, chosen, version)
+        at = since or _newest_event_time(opened, chosen, now)
         if waiting:
             done = approval.approve(
                 opened.registry, waiting[-1], actor=actor, reason=because, effective_at=at, now=now
@@ -142,6 +143,8 @@ def promote(
                 expected_generation=champion.generation if champion else 0,
                 effective_at=at, actor=actor, reason=because, now=now,
             )  # fmt: skip
+        if since is not None:
+            external_champion.judge_stored(opened, chosen, version, since, now=now)
         assembly.baselines(opened, chosen)
     _print_promotion(done, as_json=as_json)
 

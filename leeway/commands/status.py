@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from features.window import UTC
-from leeway import context, dead_letters, learner_state, nearline_champion, side_by_side
+from leeway import context, dead_letters, external_champion, learner_state, nearline_champion, side_by_side
 from leeway.commands.incidents import ends_by_itself
 from leeway.commands.options import AsJson
 from leeway.context import Context
@@ -26,6 +26,7 @@ from registry.views.loss_precedence import LossPrecedence
 from registry.views.promotion_effect import PromotionEffect
 from registry.views.retrain_record import RetrainRecord
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
 ModelName = Annotated[str | None, typer.Argument(help="The model; by default the only one, or all.")]
 
 KINDS_SHOWN = 5
@@ -168,10 +169,13 @@ def _retrain_lines(row: dict[str, Any]) -> Iterator[str]:
 
 
 def _next_step(row: dict[str, Any], model: Model) -> str:
+    """Return what to do next, the most urgent alone; "" for nothing."""
     if not row["champion"]:
         return "no version is monitored yet; [bold]leeway baseline[/] freezes a baseline from events"
     if not row["inputs"]:
         return "no window has been judged yet; [bold]leeway monitor[/] judges the events"
+    if row["inputs"]["version"] != row["champion"] and row["inputs"]["window_end"] > (row["newest_window"] or _NEVER):
+        return show.text(external_champion.promotion_hint(row["inputs"]["version"], row["champion"]))
     if row["undecided"] and (ends := ends_by_itself(model)):
         return f"an incident is open: {ends}"
     if row["undecided"]:

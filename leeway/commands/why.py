@@ -16,7 +16,6 @@ from leeway.commands.response_text import print_response
 from leeway.project.load import Model
 from leeway.project.validation_errors import count
 from leeway.terminal import show
-from monitors.explain.bin_changes import BinChanges
 from monitors.explain.explanation import DriftedVariable, WindowExplanation
 from monitors.explain.mix_shift import mix_shift_text
 from monitors.finding import Finding, Signal
@@ -115,7 +114,7 @@ def _title(variable: DriftedVariable) -> str:
 
 def _other_variable_row(variable: DriftedVariable) -> list[object]:
     finding, since = variable.finding, variable.onset.end if variable.onset else None
-    movement = BinChanges(variable.bin_changes.direction, variable.bin_changes.parts[:1])
+    movement = replace(variable.bin_changes, parts=variable.bin_changes.parts[:1])
     how = _movement(replace(variable, bin_changes=movement, levels=dict(list(variable.levels.items())[:1])))
     return [finding.variable, finding.signal.value, _where(variable), _effect(finding), how, since]
 
@@ -149,7 +148,7 @@ def _thresholds(variable: DriftedVariable) -> str:
 
 def _movement(variable: DriftedVariable) -> str:
     levels = ", ".join(f"{name} {before:.3f} -> {now:.3f}" for name, (before, now) in variable.levels.items())
-    return str(variable.bin_changes) or levels or "no single bin changed much; the shift is spread out"
+    return levels if variable.bin_changes.is_spread and levels else str(variable.bin_changes) or levels
 
 
 def _effect(finding: Finding) -> str:

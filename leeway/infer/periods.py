@@ -69,13 +69,18 @@ def periods(ms: npt.NDArray[np.int64], rows: int) -> InferredPeriods:
     rate = rows / max(1, last - first)  # rows per ms
     size, slide = _cut(last - first, rate)
     windows = Windows(size=size, slide=slide)
-    step = to_ms(slide)
+    return InferredPeriods(windows, *baseline_period(first, last, windows), rate * to_ms(_DAY))
+
+
+def baseline_period(first: int, last: int, windows: Windows) -> tuple[datetime, datetime]:
+    """Return the baseline period [start, end) of a log with events from *first* to *last* (ms)."""
+    slide, step = windows.slide, to_ms(windows.slide)
     start = windows.slice_start(first + step - 1 - min(step - 1, step // 10))
     total = max(1, math.ceil((last + 1 - start) / step))
     slices = max(1, total // 4, min(BASELINE_SLICES, round(total * 0.6)))
     if slide == _DAY and slices >= BASELINE_SLICES:
         slices -= slices % 7  # whole weeks
-    return InferredPeriods(windows, from_ms(start), from_ms(start + slices * step), rate * to_ms(_DAY))
+    return from_ms(start), from_ms(start + slices * step)
 
 
 def _cut(span: int, rate: float) -> tuple[timedelta, timedelta]:

@@ -21,8 +21,11 @@ MAX_NAMES = 30
 """Names of features that are listed."""
 
 
-def print_summary(path: Path, made: Draft, errors: Sequence[Check]) -> None:
-    """Print what was written at *path*, each inferred value with the option that changes it, and the next commands."""
+def print_summary(path: Path, made: Draft, errors: Sequence[Check], versions: Sequence[str]) -> None:
+    """Print what was written at *path*, each inferred value with the option that changes it, and the next commands.
+
+    *versions* are the warnings about versions that will have no baseline.
+    """
     inferred = made.inferred
     kinds = Counter(kind.value for kind, _ in inferred.features.values())
     features = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
@@ -42,6 +45,8 @@ def print_summary(path: Path, made: Draft, errors: Sequence[Check]) -> None:
     show.note("\nReview the file, then run:")
     for command, why in next_commands(made, path.resolve().parent):
         show.note(f"  [bold]{show.text(command)}[/]  {show.text(why)}")
+    for warning in versions:
+        show.note(f"[yellow]warning:[/] {show.text(warning)}")
 
 
 def _names(features: Collection[str]) -> str:

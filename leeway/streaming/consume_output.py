@@ -156,9 +156,7 @@ class OutputConsumer:
         reached, now = {self.model.name: until} if until else {}, self.clock()
 
         judge = partial(self._judges.judge, until=reached, with_more_faults=partial(self._skew.added, now=now))
-        rules = ingest.Rules(
-            self.model.incidents, self.model.signals.ignored, awaits_decision=self.model.retrain is not None
-        )
+        rules = assembly.incident_rules(self.model)
         result = ingest.ingest(self.opened.registry, placed, now=now, rules=rules, judge=judge)
         self.tally.ingested(placed, result)
 

@@ -14,6 +14,8 @@ MIN_CHANGE = 0.02
 """Smallest change of a cell's share, as a share of all rows, that is shown: sampling alone changes a tenth of 1,000
 rows by about .01."""
 
+SPREAD = "no single bin changed much; the shift is spread out"
+
 
 @dataclass(frozen=True, slots=True)
 class BinChange:
@@ -26,17 +28,25 @@ class BinChange:
 
 @dataclass(frozen=True, slots=True)
 class BinChanges:
-    """How one variable moved: its *direction* in a word ("" for categories), and the cells that changed most, first."""
+    """How one variable moved: its *direction* in a word ("" for categories), and the cells that changed most, first.
+
+    *is_spread* says that rows moved, but in no cell by much; never of what has no bins.
+    """
 
     direction: str
     parts: tuple[BinChange, ...]
+    is_spread: bool = False
 
     def __str__(self) -> str:
         """Return direction and parts in a phrase.
 
         >>> print(BinChanges("up", (BinChange("over", 0.0, 0.25),)))
         up; over 0.0% -> 25.0%
+        >>> print(BinChanges("", (), is_spread=True))
+        no single bin changed much; the shift is spread out
         """
+        if self.is_spread:
+            return SPREAD
         parts = ", ".join(f"{p.label} {p.before:.1%} -> {p.now:.1%}" for p in self.parts)
         return "; ".join(filter(None, (self.direction, parts)))
 
@@ -74,7 +84,8 @@ def bin_changes(
     apart = after - then
     order = sorted(np.flatnonzero(np.abs(apart) >= MIN_CHANGE), key=lambda i: -abs(apart[i]))[:most]
     parts = tuple(BinChange(bins.labels[i], float(then[i]), float(after[i])) for i in order)
-    return BinChanges(_direction(bins, then, after) if parts else "", parts)
+    is_spread = not parts and bool(apart.any())
+    return BinChanges(_direction(bins, then, after) if parts else "", parts, is_spread)
 
 
 def _direction(bins: NumericBins | CategoricalBins, then: Distances, now: Distances) -> str:

@@ -212,8 +212,9 @@ class _Explainer:
         changes = bin_changes(bins, before, report.counts[name])
         words = BEYOND_RANGE if isinstance(bins, NumericBins) else {}
         # Of a fault only the cells that filled up matter, not whether its good values lie higher or lower now.
-        direction = "" if finding.signal is Signal.QUALITY else changes.direction
-        return BinChanges(direction, tuple(replace(p, label=words.get(p.label, p.label)) for p in changes.parts))
+        is_fault = finding.signal is Signal.QUALITY
+        parts = tuple(replace(p, label=words.get(p.label, p.label)) for p in changes.parts)
+        return BinChanges("" if is_fault else changes.direction, parts, changes.is_spread and not is_fault)
 
     def _splits(self, report: Report, finding: Finding) -> tuple[MixShift, ...]:
         same = [r for r in self.reports if r.stage is report.stage]

@@ -171,7 +171,8 @@ _LACK = {
     "id": "records have no usable id; check what sends the events",
     "time": "records have no usable time; check the time column, its unit and its format",
     "model_version": "records have no usable model version, or one without a baseline; "
-    "check what sends it, or run `leeway baseline --version` for the new one",
+    "check what sends it, or run `leeway baseline --version NEW --start DATE --end DATE` with days of the new one "
+    "(`leeway check` says which)",
     "record": "records cannot be read at all; check their format and encoding",
 }
 

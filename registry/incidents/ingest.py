@@ -127,6 +127,23 @@ def ingest(
         return _written(c, _judged(c, reports, judge), rules, now)
 
 
+def follow_stored(
+    reg: Registry, model: str, version: str, *, since: datetime, now: datetime, rules: Rules | None = None
+) -> Ingested:
+    """Let incidents follow from windows of the champion that were stored before it was champion, as if they came now.
+
+    Call it once, after the promotion of a *version* that answered before it: ingestion looks at new windows only.
+    Windows that end by *since* are of the time before it took the place of the earlier champion.
+    """
+    with reg.write() as c:
+        windows = [
+            StoredWindow(Window(one.end, one.stage), one.segment, None, one.verdicts)
+            for one in stored_reports.verdicts_since(c, model, version, since)
+        ]
+        changes = _follow(c, {(model, version): windows}, {(model, version): {}}, rules or Rules(), now)
+        return Ingested(0, 0, len(windows), *_grouped(c, changes))
+
+
 class _Judged(NamedTuple):
     """A batch as it was judged when the audit log ended with line *seq*; *duplicates* were known already."""
 
@@ -157,21 +174,21 @@ def _written(c: sa.Connection, judged: _Judged, rules: Rules, now: datetime) -> 
     versions = {(r.model, r.version) for r in judged.reports}
     newest_ends = {version: stored_reports.newest_ends(c, *version) for version in versions}
     stored = stored_reports.store(c, judged.reports, now)
-    changes = _follow(c, stored, newest_ends, rules, now)
+    changes = _follow(c, _windows(stored), newest_ends, rules, now)
     revised = sum(s.revision > 1 for s in stored)
     return Ingested(len(stored) - revised, revised, judged.duplicates, *_grouped(c, changes))
 
 
 def _follow(
     c: sa.Connection,
-    stored: Sequence[StoredReport],
+    windows: Mapping[Version, Sequence[StoredWindow]],
     newest_ends: Mapping[Version, Mapping[Stage, datetime]],
     rules: Rules,
     now: datetime,
 ) -> dict[int, Change]:
     """Show every signal's windows, in order, to its life cycle; return how each incident that changed did."""
     changes: dict[int, Change] = {}
-    for life, verdicts, moment in _in_order(c, stored, newest_ends, rules, now):
+    for life, verdicts, moment in _in_order(c, windows, newest_ends, rules, now):
         incident, change = life.observe(moment.observation(verdicts)) or (None, None)
         if incident is not None and change is not None:
             changes[incident.id] = change.after(changes.get(incident.id))
@@ -180,14 +197,14 @@ def _follow(
 
 def _in_order(
     c: sa.Connection,
-    stored: Sequence[StoredReport],
+    windows: Mapping[Version, Sequence[StoredWindow]],
     newest_ends: Mapping[Version, Mapping[Stage, datetime]],
     rules: Rules,
     now: datetime,
 ) -> Iterator[tuple[SignalLifecycle, Sequence[SignalVerdict], Moment]]:
     """Yield the moments of every champion's signals, with the verdicts they need: by time, whichever model's."""
     champions = {(row.model, row.version) for row in mapping.fetch(c, Champion, mapping.select(Champion))}
-    windows, items = _windows(stored), []
+    items = []
     for model, version in sorted(champions & windows.keys()):
         history = WindowHistory(c, model, version)
         by_signal = ordering.moments_by_signal(windows[model, version], newest_ends[model, version])

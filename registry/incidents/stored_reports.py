@@ -38,6 +38,15 @@ class StoredReport(NamedTuple):
     verdicts: Mapping[Signal, Verdict]
 
 
+class StoredVerdicts(NamedTuple):
+    """The verdict on each signal of a stored window of one segment."""
+
+    end: datetime
+    stage: Stage
+    segment: str
+    verdicts: Mapping[Signal, Verdict]
+
+
 def stored_evidence(c: sa.Connection, reports: Iterable[Report]) -> frozenset[str]:
     """Return the evidence digests of *reports* that a revision of their window is stored with, whatever it found."""
     return frozenset(
@@ -59,6 +68,20 @@ def newest_ends(c: sa.Connection, model: str, version: str) -> dict[Stage, datet
     newest = sa.select(_T.stage, sa.func.max(_T.window_end).label("end"))
     mine = (_T.model == model) & (_T.version == version) & _T.latest
     return {Stage(row.stage): row.end for row in c.execute(newest.where(mine).group_by(_T.stage))}
+
+
+def verdicts_since(c: sa.Connection, model: str, version: str, since: datetime) -> list[StoredVerdicts]:
+    """Return the verdicts of each stored window of a version that ends after *since*, by time."""
+    columns = _T.window_end, _T.stage, _T.segment, _T.signals
+    mine = (_T.model == model) & (_T.version == version) & _T.latest & (_T.window_end > since)
+    rows = c.execute(sa.select(*columns).where(mine).order_by(_T.window_end, _T.stage, _T.segment))
+    return [
+        StoredVerdicts(row.window_end, Stage(row.stage), row.segment, _verdicts(row.signals)) for row in rows
+    ]  # fmt: skip
+
+
+def _verdicts(signals: Mapping[str, str]) -> dict[Signal, Verdict]:
+    return {Signal(signal): Verdict(verdict) for signal, verdict in signals.items()}
 
 
 def store(c: sa.Connection, reports: Iterable[Report], now: datetime) -> list[StoredReport]:
@@ -101,9 +124,8 @@ def _newest_revisions(c: sa.Connection, reports: Iterable[Report]) -> dict[Windo
     newest: dict[WindowKey, _Revision] = {}
     for some in _batches(reports):
         for row in c.execute(sa.select(*columns).where(_is_any(some), _T.latest)):
-            verdicts = {Signal(s): Verdict(v) for s, v in row.signals.items()}
             window = row.model, row.version, row.segment, row.stage, row.window_start, row.window_end
-            newest[window] = _Revision(row.digest, row.revision, verdicts)
+            newest[window] = _Revision(row.digest, row.revision, _verdicts(row.signals))
     return newest
 
 

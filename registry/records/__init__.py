@@ -14,11 +14,12 @@ from registry.records.incidents import (
 from registry.records.messages import AuditEntry, AuditResult, Delivery, Message
 from registry.records.record import Record
 from registry.records.runs import APPROVAL, OTHER_CHAMPION, SUPERSEDED, Check, CheckResult, RetrainRun, RunState
-from registry.records.versions import Champion, Promotion, Version, VersionState
+from registry.records.versions import EXTERNAL, Champion, Promotion, Version, VersionState
 
 __all__ = [
     "APPROVAL",
     "BASELINE_REPLACED",
+    "EXTERNAL",
     "OTHER_CHAMPION",
     "SUPERSEDED",
     "Acceptance",

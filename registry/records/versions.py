@@ -9,6 +9,9 @@ from pydantic import Field
 
 from registry.records.record import Record
 
+EXTERNAL = "external"
+"""The mode of a version that Leeway did not train, and only watches."""
+
 
 class VersionState(str, Enum):
     """The state of a model version (``docs/incident-lifecycle.md`` draws them). A model has one champion at most."""
@@ -36,7 +39,7 @@ class Version(Record):
 
     model: str
     version: str
-    mode: str = Field(description="static, online, or external where Leeway only watches")
+    mode: str = Field(description=f"static, online, or {EXTERNAL} where Leeway only watches")
     state: VersionState = VersionState.CANDIDATE
     artifact: str | None = None
     baseline: str | None = None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from features import errors
 from monitors.baseline import published
 from registry import audit_export, baseline_plan, outbox, queries
 from registry.audit_log import verification
+from registry.records import EXTERNAL
 from retrain_flows.audit.notes import Notes
 from retrain_flows.data.workspace import Workspace
 
@@ -46,10 +47,12 @@ def _edited_baselines(ws: Workspace, version: str) -> list[str]:
 
 
 def check_incidents(ws: Workspace, end: datetime, notes: Notes) -> None:
-    """Find incidents that are undecided after `retrain.wait`, and decisions to retrain that were not carried out."""
-    wait = ws.retrain.wait if ws.retrain else timedelta(0)
+    """Find incidents that are undecided after `retrain.wait`, and decisions to retrain that were not carried out.
+
+    A model without a `retrain` section is only monitored: nobody need decide there.
+    """
     undecided = queries.undecided(ws.registry, ws.model)
-    overdue = [i for i in undecided if i.opened_at + wait <= end]
+    overdue = [i for i in undecided if i.opened_at + ws.retrain.wait <= end] if ws.retrain else []
     late = [f"{i.id} ({i.signal.value}, {i.pending or 'no reason on record'})" for i in overdue]
     notes.numbers |= {"incidents": len(queries.incidents(ws.registry, ws.model)), "undecided": len(undecided)}
     notes.several("incident", "without a decision, though the longest wait is over", late)
@@ -60,10 +63,12 @@ def check_incidents(ws: Workspace, end: datetime, notes: Notes) -> None:
 def check_promotions(ws: Workspace, start: datetime, end: datetime, notes: Notes) -> None:
     """Find promotions of [start, end] without gate checks on record.
 
-    Exempt are first versions, which have no champion to be compared with, and rollbacks to an earlier champion.
+    Exempt are first versions, which have no champion to be compared with, rollbacks to an earlier champion, and
+    promotions from one version to another of which Leeway trained neither: others deploy them, and ask no gate.
     """
+    external = {v.version for v in queries.versions(ws.registry, ws.model) if v.mode == EXTERNAL}
     promotions = [p for p in queries.promotions(ws.registry, ws.model) if start <= p.effective_at <= end]
-    by_comparison = [p for p in promotions if p.kind == "promote"]
+    by_comparison = [p for p in promotions if p.kind == "promote" and not {p.from_version, p.to_version} <= external]
     gated = {p.id for p in by_comparison if p.run_id is not None and queries.checks(ws.registry, p.run_id)}
     notes.numbers["promotions"] = len(promotions)
     ungated = [f"{p.to_version} (by {p.actor}: {p.reason})" for p in by_comparison if p.id not in gated]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,45 @@ def test_one_of_several_versions_must_be_named(opened: Context) -> None:
     """Nothing is guessed."""
     with pytest.raises(NotEnoughData, match="2 versions of m made predictions in the period: v1, v2"):
         register(opened, days=20)
+
+
+def test_a_version_outside_of_the_period_is_told_with_the_command_that_works(opened: Context) -> None:
+    """Its own days, since the period of the project file has none of its predictions."""
+    with pytest.raises(NotEnoughData, match=r"m v2 made no prediction in the period, but from \d{4}-") as caught:
+        register(opened, "v2")
+    options = caught.value.hint.strip("`").split()
+    assert ["leeway", "baseline", "--model", "m", "--version", "v2", "--start"] == options[:7]
+    period = tuple(datetime.fromisoformat(f"{options[at]}T00:00:00+00:00") for at in (7, 9))
+    adopt_model.register_baseline(opened, opened.model(), "v2", (period[0], period[1]), now=world.NOW)
+
+
+def test_a_version_that_took_the_champions_place_in_the_log_is_champion(opened: Context) -> None:
+    """From its first prediction on: who only logs deploys without a promotion."""
+    register(opened)
+    register(opened, "v2", days=20)
+    champion = queries.champion(opened.registry, "m")
+    assert champion is not None
+    assert ("v2", world.START + 10 * world.DAY) == (champion.version, champion.since)
+
+
+def test_an_earlier_version_of_the_log_does_not_become_champion(opened: Context) -> None:
+    """The champion answered after it; nor does one become champion while the champion still answers."""
+    register(opened, "v2", days=20)
+    register(opened, "v1")
+    champion = queries.champion(opened.registry, "m")
+    assert champion is not None
+    assert "v2" == champion.version
+
+
+def test_a_version_beside_the_champion_does_not_become_champion(opened: Context) -> None:
+    """A canary answers while the champion does: its owner says when it is champion."""
+    path = opened.project.folder / "predictions" / "0.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows[1000::10]:
+        row["model_version"] = "v1"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    register(opened)
+    register(opened, "v2", days=20)
+    champion = queries.champion(opened.registry, "m")
+    assert champion is not None
+    assert "v1" == champion.version

@@ -119,3 +119,10 @@ def test_a_new_run_replaces_what_was_counted_too(tmp_path: Path, monkeypatch: py
     with pytest.raises(OSError):  # noqa: PT011 - a full disk says no more
         dead_letters.write(tmp_path, "m", "once", ['{"line": 5}', '{"line": 6}'])
     assert '{"line": 4}\n' == (dead_letters.folder(tmp_path, "m") / "once.jsonl").read_text()
+
+
+def test_a_run_that_sets_nothing_aside_takes_away_what_an_earlier_one_left(tmp_path: Path) -> None:
+    """What was set aside for want of a baseline is read once there is one."""
+    dead_letters.write(tmp_path, "m", "once", ['{"reason": "no baseline"}'])
+    dead_letters.write(tmp_path, "m", "once", [])
+    assert 0 == dead_letters.read(tmp_path, "m").count

@@ -156,7 +156,8 @@ def test_bad_predictions(bench: Bench, change: Change, code: int, expected: str)
          "warning late: labels: 100% of labels arrive later than label_delay 6h and are left out; 99% arrive "
          "within 9h"),
         (lambda f: f.assign(known=hours(-1)), 0,
-         "warning late: labels: 40 labels are older than their predictions; check `columns.label_time`"),
+         "warning late: labels: 40 of 40 labels (100.0%) are older than their predictions and do not count; check "
+         "`columns.label_time`"),
         (lambda f: f.assign(label=f["label"] * 2), 1,
          "error late: labels: 20 of 40 rows are set aside, first 1.csv:3: label is neither 0 nor 1 (events.positive "
          "names the label that counts as 1)"),
@@ -174,6 +175,48 @@ def test_bad_labels(bench: Bench, change: Change, code: int, expected: str) -> N
     bench.events("labels", change(labels()))
 
     assert expected in bench.check(code)
+
+
+def versions(*names: str) -> pd.DataFrame:
+    """Return predictions of versions one after the other, of equal numbers."""
+    frame = predictions()
+    return frame.assign(model_version=[names[i * len(names) // ROWS] for i in range(ROWS)])
+
+
+def test_versions_that_will_have_no_baseline_are_told_with_a_command(bench: Bench) -> None:
+    """A job would set their rows aside. `leeway baseline` takes the only version of the period."""
+    windows = "    windows: {size: 4h, slide: 1h}\n"
+    bench.project(f"{PROJECT}{windows}    baseline: {{start: 2024-01-01, end: 2024-01-01T12:00:00Z}}\n")
+    bench.events("predictions", versions("a", "b"))
+
+    (told,) = (line for line in bench.check(0) if "late: versions" in line)
+    assert told.startswith("warning late: versions: 2 versions; 'b' (20 rows from 2024-01-01 on) will have no baseline")
+    assert "`leeway baseline --model late --version b --start 2024-01-01T20:00:00 --end 2024-01-02T08:00:00`" in told
+    published = bench.folder / ".leeway" / "baselines" / "late" / "b.json"
+    published.parent.mkdir(parents=True)
+    published.write_text("{}")
+    assert not [line for line in bench.check(0) if "late: versions" in line]
+
+
+def test_of_several_versions_in_the_period_each_is_told(bench: Bench) -> None:
+    """The command without a version takes none of them. One version needs none of this."""
+    bench.events("predictions", versions("a", "b", "c", "d", "e"))
+    told = [line for line in bench.check(0) if "late: versions" in line]
+    assert (4, True) == (len(told), told[-1].endswith("2 more versions without a baseline: 'd', 'e'"))
+    bench.events("predictions", versions("a"))
+    assert not [line for line in bench.check(0) if "late: versions" in line]
+
+
+def test_early_labels_are_not_counted_as_matching(bench: Bench) -> None:
+    """They do not count in a job either, by however little they are early."""
+    bench.events(
+        "labels",
+        labels().assign(known=[*hours(1)[:30], *(time.replace("00:00Z", "59:59Z") for time in hours(-1)[30:])]),
+    )
+    assert "warning late: labels: 10 of 40 labels (25.0%) are older than their predictions and do not count; check " \
+        "`columns.label_time`" in bench.check(0)  # fmt: skip
+    found = CliRunner().invoke(cli.app, ["-p", str(bench.folder), "check", "--json"])
+    assert "30 labels match a prediction; 99% arrive within 1h" in found.stdout
 
 
 def test_times_in_seconds_are_found(bench: Bench) -> None:

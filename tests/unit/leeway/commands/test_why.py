@@ -85,6 +85,20 @@ def test_an_incident_of_one_window_is_printed_once(folder: Path) -> None:
     assert "First window" not in shown
 
 
+def test_what_has_no_bins_has_no_movement(folder: Path) -> None:
+    """A fault of the feed moved nothing: no line says that no bin changed."""
+    fault = world.finding("*", 1.0, signal=Signal.QUALITY, metric="unusable_share", reason="all records are unusable")
+    with context.open(folder) as opened:
+        world.store(
+            opened.registry,
+            [world.report(world.inputs(world.number(40, 160)), fault, day=2, baseline=world.KNOWN.digest)],
+        )
+
+    shown = text(folder, "1")
+    assert "unusable_share" in shown
+    assert "movement" not in shown
+
+
 def test_the_decision_is_printed(folder: Path) -> None:
     """Until there is one, that a model that is only monitored waits for none."""
     drifting(folder)
@@ -110,7 +124,7 @@ def test_programs_get_the_same_as_json(folder: Path) -> None:
         moved["min_effect"],
     )
     assert ("2024-03-03T00:00:00Z", 460.0) == (moved["onset"]["end"], moved["onset"]["pooled_evidence"])
-    assert {"direction": "up", "parts": [
+    assert {"direction": "up", "is_spread": False, "parts": [
         {"label": "[1, 2)", "before": 0.5, "now": 0.8}, {"label": "[0, 1)", "before": 0.5, "now": 0.2}
     ]} == moved["bin_changes"]  # fmt: skip
     assert ["incident.opened"] == [line["action"] for line in explanation["log"]]

@@ -40,3 +40,5 @@ def test_equal_shares_and_empty_sides_move_nowhere() -> None:
     """Twice the rows with the same shares is no movement; neither is no row at all."""
     assert "" == str(bin_changes(BINS, EVEN, [2 * n for n in EVEN]))
     assert "" == str(bin_changes(BINS, EVEN, [0] * 10))
+    assert bin_changes(BINS, EVEN, [26, 25, 24, 25, 0, 0, 0, 0, 0, 0]).is_spread
+    assert not bin_changes(BINS, EVEN, EVEN).is_spread

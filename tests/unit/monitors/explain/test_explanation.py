@@ -222,6 +222,14 @@ def test_what_the_baseline_does_not_know_is_told_without_its_movement() -> None:
     assert [BinChanges("", ())] * 2 == [m.bin_changes for m in explain_window(baseline(), [window]).drifted]
 
 
+@pytest.mark.parametrize(("signal", "is_spread"), [(Signal.FEATURE, True), (Signal.QUALITY, False)])
+def test_drift_without_a_large_cell_is_spread_out_and_a_fault_is_not(signal: Signal, is_spread: bool) -> None:
+    """What a fault is about is not where good values lie."""
+    window = report(inputs(number(101, 99)), finding("x", signal=signal))
+
+    assert [BinChanges("", (), is_spread)] == [m.bin_changes for m in explain_window(baseline(), [window]).drifted]
+
+
 def test_the_order_of_reports_does_not_matter() -> None:
     """They come as they were stored."""
     window = [

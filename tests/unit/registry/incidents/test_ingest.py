@@ -277,3 +277,27 @@ def test_an_incident_of_a_replaced_version_is_not_reopened(reg: Registry) -> Non
 
 def _day(end: datetime) -> int:
     return end.day - 1
+
+
+def test_windows_stored_before_their_version_was_champion_open_incidents_once_it_is(reg: Registry) -> None:
+    """As if they came now; those of the time before it took the earlier champion's place do not count."""
+    make.champion(reg)
+    make.ready(reg, "v2")
+    assert () == put(reg, *(make.window(day, version="v2") for day in (1, 2, 3))).opened
+    make.promote(reg, "v2", 1)
+    since = make.window(1).window_end
+    done = ingest.follow_stored(reg, "m", "v2", since=since, now=make.NOW)
+
+    (incident,) = queries.open_incidents(reg, "m")
+    assert ([incident], 2, "v2", 2) == ([*done.opened], done.duplicates, incident.version, incident.windows)
+
+
+def test_drift_that_was_over_before_the_promotion_leaves_nothing_open(reg: Registry) -> None:
+    """Its incident has ended, where nobody need decide."""
+    make.champion(reg)
+    make.ready(reg, "v2")
+    put(reg, *(make.window(day, DRIFT if day < 3 else STEADY, version="v2") for day in range(1, 9)))
+    make.promote(reg, "v2", 1)
+    since = make.window(0).window_end
+    ingest.follow_stored(reg, "m", "v2", since=since, now=make.NOW, rules=Rules(awaits_decision=False))
+    assert [IncidentState.RESOLVED] == [incident.state for incident in queries.incidents(reg, "m")]

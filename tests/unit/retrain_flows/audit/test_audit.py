@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -177,11 +177,13 @@ def test_an_altered_baseline_is_a_finding(ws: Workspace, stored: list[Report]) -
 
 
 def test_an_incident_that_waits_too_long_is_a_finding(ws: Workspace) -> None:
-    """Not one that is still within its wait."""
+    """Not one that is still within its wait, nor one of a model that is only monitored: nobody need decide there."""
     reports = [world.report(END)]
     ingest.ingest(ws.registry, reports, now=world.NOW)
     assert run(ws, reports).passed
-    result = run(replace(ws, retrain=None), reports)
+    assert run(replace(ws, retrain=None), reports).passed
+    assert ws.retrain is not None
+    result = run(replace(ws, retrain=ws.retrain.model_copy(update={"wait": timedelta(0)})), reports)
     assert (
         "1 incident without a decision, though the longest wait is over: 1 (performance, no reason on record)",
     ) == (result.findings)
@@ -202,17 +204,26 @@ def test_a_promotion_that_went_through_its_gate_is_none(ws: Workspace) -> None:
     assert ((), 2) == (result.findings, result.numbers["promotions"])
 
 
-def test_a_promotion_by_hand_is_a_finding(ws: Workspace, stored: list[Report]) -> None:
-    """It may be right; somebody should look at it."""
+@pytest.mark.parametrize(("modes", "asks"), [
+    (("static", "static"), True), (("static", "external"), True), (("external", "static"), True),
+    (("external", "external"), False),
+])  # fmt: skip
+def test_a_promotion_by_hand_is_a_finding(
+    ws: Workspace, stored: list[Report], modes: tuple[str, str], *, asks: bool
+) -> None:
+    """It may be right; somebody should look at it. Not where Leeway trained neither version: others deploy them."""
+    with ws.registry.write(world.NOW) as c:
+        c.execute(sa.update(tables.versions).values(mode=modes[0]))
     baseline = queries.baseline_of(ws.registry, "m", "v1")
     assert baseline is not None
     version = queries.version(ws.registry, "m", "v1")
-    fields = {"version": "v2", "baseline": None, "state": "candidate"}
+    fields = {"version": "v2", "baseline": None, "state": "candidate", "mode": modes[1]}
     operations.add_version(ws.registry, type(version).model_validate({**version.model_dump(), **fields}))
     operations.store_baseline(ws.registry, baseline.model_copy(update={"version": "v2"}), now=world.NOW)
     operations.promote(ws.registry, model="m", version="v2", expected_generation=1, effective_at=END, actor="ann",
                   reason="I know better", now=world.NOW)  # fmt: skip
-    assert ("1 promotion without a gate: v2 (by ann: I know better)",) == run(ws, stored).findings
+    found = [finding for finding in run(ws, stored).findings if "gate" in finding]
+    assert (["1 promotion without a gate: v2 (by ann: I know better)"] if asks else []) == found
 
 
 def test_an_alert_that_never_arrived_is_a_finding(ws: Workspace, stored: list[Report]) -> None:
