@@ -10,12 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from features.window import UTC
-from leeway import context, dead_letters, external_champion, learner_state, nearline_champion, side_by_side
-from leeway.commands.incidents import ends_by_itself
+from leeway import context, dead_letters, learner_state, nearline_champion, side_by_side
+from leeway.commands import next_step
 from leeway.commands.options import AsJson
 from leeway.context import Context
 from leeway.landed import progress
-from leeway.project.load import Model
 from leeway.project.validation_errors import count
 from leeway.terminal import show
 from monitors.finding import Stage
@@ -26,7 +25,6 @@ from registry.views.loss_precedence import LossPrecedence
 from registry.views.promotion_effect import PromotionEffect
 from registry.views.retrain_record import RetrainRecord
 
-_NEVER = datetime.min.replace(tzinfo=UTC)
 ModelName = Annotated[str | None, typer.Argument(help="The model; by default the only one, or all.")]
 
 KINDS_SHOWN = 5
@@ -57,7 +55,7 @@ def status(ctx: typer.Context, as_json: AsJson = False) -> None:
             show.note(show.text(source.text))
         for line in _retrain_lines(row):
             show.note(show.text(f"{row['model']}: {line}"))
-        if hint := _next_step(row, opened.model(row["model"])):
+        if hint := next_step.of(row, opened.model(row["model"])):
             show.note(f"{show.text(row['model'])}: {hint}")
 
 
@@ -166,21 +164,6 @@ def _retrain_lines(row: dict[str, Any]) -> Iterator[str]:
     if row["baseline"] is not None and row["baseline"].is_short:
         yield row["baseline"].text
     yield from (figure.text for figure in row["signals"].values() if figure.is_rare)
-
-
-def _next_step(row: dict[str, Any], model: Model) -> str:
-    """Return what to do next, the most urgent alone; "" for nothing."""
-    if not row["champion"]:
-        return "no version is monitored yet; [bold]leeway baseline[/] freezes a baseline from events"
-    if not row["inputs"]:
-        return "no window has been judged yet; [bold]leeway monitor[/] judges the events"
-    if row["inputs"]["version"] != row["champion"] and row["inputs"]["window_end"] > (row["newest_window"] or _NEVER):
-        return show.text(external_champion.promotion_hint(row["inputs"]["version"], row["champion"]))
-    if row["undecided"] and (ends := ends_by_itself(model)):
-        return f"an incident is open: {ends}"
-    if row["undecided"]:
-        return "an incident has no decision yet; [bold]leeway react[/] decides, and so does [bold]leeway flows serve[/]"
-    return ""
 
 
 def history(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False) -> None:
