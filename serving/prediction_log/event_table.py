@@ -39,8 +39,8 @@ def events(schema: EventSchema, made: Sequence[Made], *, rest: Callable[[], None
     made
         The predictions of some requests.
     rest
-        Called before each feature. Columns are made under the interpreter's lock, of which Python lets go after 5 ms
-        if not asked before: threads that answer requests wait that long, unless this one rests between.
+        Called before each feature. Columns are made under the interpreter's lock, for which a thread that answers
+        requests would wait again and again, unless this one rests between.
 
     Raises
     ------
