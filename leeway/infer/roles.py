@@ -63,12 +63,16 @@ _MIN_SHARE = 0.9
 
 @dataclass(frozen=True)
 class ColumnWishes:
-    """What the user has set: columns by role, *refused* roles without a column, the task, the positive label."""
+    """What the user has set: columns by role, *refused* roles without a column, the task, the positive label.
+
+    With *as_history* a log's predictions and versions are neither used nor features: its labels tell the task.
+    """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     task: Task | None = None
     positive: str | None = None
     refused: frozenset[str] = frozenset()
+    as_history: bool = False
 
     @classmethod
     def of(cls, columns: Mapping[str, str | None], task: Task | None, positive: str | None) -> ColumnWishes:
