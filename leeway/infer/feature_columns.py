@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from features.errors import DataError
 from features.schema import RESERVED, FeatureKind
 from features.spelling import canonical
+from features.values import arrow_columns
 from leeway.infer.time_columns import time_format
 
 FEW_DISTINCT = 20
@@ -21,7 +22,9 @@ _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 
 
 def plain_columns(table: pa.Table) -> pa.Table:
-    """Return *table* with plain text and float columns in place of dictionaries, large texts and decimals.
+    """Return *table* with columns of the types that the decoder reads them as: no dictionaries, views or half floats.
+
+    Decimals are floats, and a NaN is a missing number, since Arrow computes little with other types.
 
     Raises DataError if two of its columns have the same name.
     """
@@ -33,13 +36,12 @@ def plain_columns(table: pa.Table) -> pa.Table:
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
-        return column.cast(pa.string())
-    if pa.types.is_floating(column.type):  # NaN is a missing number
-        return pc.if_else(pc.is_nan(column), None, column)
-    return column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column
+    plain = arrow_columns.basic(column)
+    if pa.types.is_decimal(plain.type):
+        plain = plain.cast(pa.float64())
+    if pa.types.is_floating(plain.type):  # NaN is a missing number
+        plain = pc.if_else(pc.is_nan(plain), None, plain)
+    return pa.chunked_array([plain])
 
 
 def distinct_values(column: pa.ChunkedArray) -> int:
@@ -63,15 +65,20 @@ def reason_to_leave_out(name: str, column: pa.ChunkedArray) -> str:
     """Return why the column *name* cannot be a feature; empty where it can."""
     if not name.strip():
         return "it has no name"
+    if why := no_value_reason(column):
+        return why
     if name in RESERVED:
         return "Leeway has a column of this name; rename it"
-    if column.null_count == len(column):
-        return "it never has a value in the sample"
-    if is_unsupported(column.type):
-        return f"holds {column.type}, not numbers or text"
     if time_format(column) is not None:
         return "a time"
     return _unique_values_reason(name, column)
+
+
+def no_value_reason(column: pa.ChunkedArray) -> str:
+    """Return why a column has no value that could be read; empty where it has some."""
+    if column.null_count == len(column):
+        return "it never has a value in the sample"
+    return f"holds {column.type}, not numbers or text" if is_unsupported(column.type) else ""
 
 
 def _unique_values_reason(name: str, column: pa.ChunkedArray) -> str:

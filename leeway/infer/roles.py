@@ -124,7 +124,19 @@ def _wished(table: pa.Table, wishes: ColumnWishes, here: Iterable[str]) -> dict[
             guess = did_you_mean(column, table.column_names) or f"; its columns are {', '.join(table.column_names)}"
             msg = f"--{part.replace('_', '-')} names `{column}`, which is not a column of the log{guess}"
             raise ProjectError(msg, hint="write the column's name as it is in the log")
+        if why := _unfit_reason(part, table[column]):
+            msg = f"--{part.replace('_', '-')} names `{column}`, which cannot be it: {why}"
+            raise DataError(msg, hint="name a column of numbers or text, or write this one as such")
     return columns
+
+
+def _unfit_reason(part: str, column: pa.ChunkedArray) -> str:
+    """Return why no value of a column could have the role *part*; empty where it could. Times are tried later."""
+    if part in ("time", "label_time"):
+        return ""
+    if part in ("prediction", "label") and pa.types.is_temporal(column.type):
+        return f"holds {column.type}, not numbers or text"
+    return feature_columns.no_value_reason(column)
 
 
 def _of_labels(labels: pa.Table, wishes: ColumnWishes, key: str) -> dict[str, str]:
@@ -136,7 +148,7 @@ def _of_labels(labels: pa.Table, wishes: ColumnWishes, key: str) -> dict[str, st
         columns |= {} if (best := next(times, None)) is None else {"label_time": best[0]}
     free = [name for name in free if name not in columns.values()]
     if "label" not in columns:
-        only = ((name, "") for name in free if len(free) == 1)
+        only = ((name, "") for name in free if len(free) == 1 and _is_answer(labels[name]))
         best = next(itertools.chain(_candidates("label", labels, free), only), None)
         columns |= {} if best is None else {"label": best[0]}
     for part, what in (("label_time", "the time when each label became known"), ("label", "the label")):
