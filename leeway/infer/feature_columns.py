@@ -18,13 +18,16 @@ FEW_DISTINCT = 20
 """Distinct whole numbers up to which a column may hold codes rather than quantities."""
 MIN_NUMBER_SHARE = 0.95
 """Share of a text column's values that must be numbers for it to be numeric."""
+MIN_TEXT_SHARE = 0.95
+"""Share of a column of bytes that must be UTF-8 for it to be text; the decoder sets the other rows aside."""
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 
 
 def plain_columns(table: pa.Table) -> pa.Table:
     """Return *table* with columns of the types that the decoder reads them as: no dictionaries, views or half floats.
 
-    Decimals are floats, and a NaN is a missing number, since Arrow computes little with other types.
+    Decimals are floats, and a NaN is a missing number, since Arrow computes little with other types. Bytes are text
+    where nearly all are UTF-8: old writers, such as Spark's and Impala's, do not mark text as such.
 
     Raises DataError if two of its columns have the same name.
     """
@@ -37,6 +40,9 @@ def plain_columns(table: pa.Table) -> pa.Table:
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     plain = arrow_columns.basic(column)
+    if arrow_columns.is_bytes(plain.type):
+        words, lost = arrow_columns.as_text(plain)
+        plain = words if lost.sum() <= (1 - MIN_TEXT_SHARE) * len(words) else plain
     if pa.types.is_decimal(plain.type):
         plain = plain.cast(pa.float64())
     if pa.types.is_floating(plain.type):  # NaN is a missing number
@@ -78,6 +84,8 @@ def no_value_reason(column: pa.ChunkedArray) -> str:
     """Return why a column has no value that could be read; empty where it has some."""
     if column.null_count == len(column):
         return "it never has a value in the sample"
+    if arrow_columns.is_bytes(column.type):
+        return f"holds {column.type} that is no text in UTF-8; write it as text"
     return f"holds {column.type}, not numbers or text" if is_unsupported(column.type) else ""
 
 

@@ -8,6 +8,7 @@ import select
 import sys
 import tempfile
 import time
+import uuid
 from datetime import datetime
 from datetime import time as time_of_day
 from decimal import Decimal
@@ -24,9 +25,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from features.errors import DataError, LeewayError
+from features.events import decode
+from features.schema import FeatureKind
 from features.window import UTC
 from leeway import cli
-from leeway.infer import csv_dialect, feature_columns, log_sample, time_columns
+from leeway.infer import columns, csv_dialect, feature_columns, log_sample, time_columns
 from leeway.infer.roles import ColumnWishes
 from leeway.init import draft
 from leeway.project.load import Project
@@ -143,6 +146,39 @@ def test_no_type_of_parquet_stops_it(tmp_path: Path, kind: str, part: str) -> No
     if part == "feature":
         text = (tmp_path / "leeway.yaml").read_text()
         assert ("odd" in Project.load(tmp_path).model().schema.features) != ("# left out: odd: " in text)
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary(3)], ids=str)
+def test_bytes_that_are_text_are_read_as_such(tmp_path: Path, kind: pa.DataType) -> None:
+    """Old writers do not mark text; the decoder reads it, so ids, labels and categories among it have their roles."""
+    n = range(40)
+    log = pa.table({
+        "id": pa.array([b"e%02d" % i for i in n], kind),
+        "time": [datetime(2024, 1, 1, i % 24, i, tzinfo=UTC) for i in n], "prediction": [i / 40 for i in n],
+        "label": pa.array([[b"no!", b"yes"][i % 2] for i in n], kind),
+        "town": pa.array([[b"Ulm", b"Rom", b"K\xc3\xb6"][i % 3] for i in n], kind),
+    })  # fmt: skip
+    pq.write_table(log, tmp_path / "a.parquet")
+    CliRunner().invoke(cli.app, ["-p", str(tmp_path), "init", "--from", str(tmp_path / "a.parquet")])
+    model = Project.load(tmp_path).model()
+    made = decode.read_events(model.schema, "predictions", model.events.predictions)
+
+    assert ("id", "label") == (model.schema.columns.id, model.schema.columns.label)
+    assert "yes" == model.events.positive
+    assert {"town": FeatureKind.CATEGORICAL} == dict(model.schema.features)
+    assert (40, 0) == (made.table.num_rows, len(made.rejects))
+
+
+def test_an_id_of_bytes_that_are_no_text_is_left_out_with_the_fix(tmp_path: Path) -> None:
+    """Its name is not the reason: UUIDs in 16 bytes have to be written as text."""
+    ids = pa.array([uuid.uuid5(uuid.NAMESPACE_OID, str(i)).bytes for i in range(40)], pa.binary(16))
+    at = [datetime(2024, 1, 1, i % 24, i, tzinfo=UTC) for i in range(40)]
+    log = pa.table(
+        {"id": ids, "time": at, "prediction": [i / 40 for i in range(40)], "x": [i % 7 / 2 for i in range(40)]}
+    )
+    inferred = columns.infer_columns(log)
+
+    assert "holds fixed_size_binary[16] that is no text in UTF-8; write it as text" == inferred.left_out["id"]
 
 
 def test_other_encodings_are_plain_columns() -> None:
