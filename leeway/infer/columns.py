@@ -94,7 +94,8 @@ def infer_columns(
     positive = prediction_columns.positive_label(truth, wishes) if task is Task.BINARY else None
     time_column = time_format(table[parts["time"]])
     if time_column is None:
-        msg = f"{parts['time']} does not hold times"
+        example = next((repr(value)[:40] for value in table[parts["time"]].to_pylist() if value is not None), "nothing")
+        msg = f"{parts['time']} does not hold times, but for instance {example}"
         raise DataError(msg, hint=f"{_DESCRIPTIONS['time']}; --time names another column")
     return InferredColumns(parts, task, features, left_out, time_column, positive, because)
 
@@ -118,7 +119,8 @@ _LABELS = ("label", "label_time")
 _ANSWERS = ("prediction", "version")
 _DESCRIPTIONS = {
     "id": "a value that is different in every row and joins a label to its prediction, such as a request's number",
-    "time": "ISO 8601 text, another date, a timestamp, or a number since the epoch",
+    "time": "ISO 8601 text, another date, a timestamp, or a number since the epoch; another spelling can be set in a "
+    "project file, as events.times.format",
     "prediction": "the model's answer",
     "label": "what turned out to be true",
 }
