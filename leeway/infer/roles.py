@@ -118,6 +118,7 @@ def find_columns(
 
 
 def _wished(table: pa.Table, wishes: ColumnWishes, here: Iterable[str]) -> dict[str, str]:
+    """Return the columns that the user has named for the roles *here*; ProjectError if the log does not have one."""
     columns = {part: column for part, column in wishes.columns.items() if part in here}
     for part, column in columns.items():
         if column not in table.column_names:
@@ -132,11 +133,9 @@ def _wished(table: pa.Table, wishes: ColumnWishes, here: Iterable[str]) -> dict[
 
 def _unfit_reason(part: str, column: pa.ChunkedArray) -> str:
     """Return why no value of a column could have the role *part*; empty where it could. Times are tried later."""
-    if part in ("time", "label_time"):
-        return ""
     if part in ("prediction", "label") and pa.types.is_temporal(column.type):
         return f"holds {column.type}, not numbers or text"
-    return feature_columns.no_value_reason(column)
+    return "" if part in ("time", "label_time") else feature_columns.no_value_reason(column)
 
 
 def _of_labels(labels: pa.Table, wishes: ColumnWishes, key: str) -> dict[str, str]:
