@@ -126,6 +126,8 @@ def draft(log: Log, wishes: ColumnWishes, project_folder: Path, now: datetime, *
     if not len(ms):
         msg = f"no time in `{inferred.columns['time']}` lies between 1990 and now"
         raise DataError(msg, hint="--time names another column")
+    first, last = periods.bounds(ms)
+    ms = ms[(ms >= first) & (ms <= last)]
     low, high = (
         int(value) for value in np.quantile(ms, (_OUTLIER_SHARE / 10, 1 - _OUTLIER_SHARE / 10), method="nearest")
     )
