@@ -35,6 +35,7 @@ def on_task(task: Task, made: pa.ChunkedArray | None, labels: LabelSample | None
     labels
         The labels; None where there are none.
     """
+    made = None if made is None else prediction_columns.numbers_of(made)
     numbers = made is not None and not feature_columns.is_text(made.type)
     values = np.asarray(made.drop_null().to_pylist() if made is not None and numbers else [], float)
     if task is Task.BINARY:

@@ -81,6 +81,7 @@ def infer_columns(
     labels = None if labels is None else feature_columns.plain_columns(labels)
     parts, because = roles.find_columns(table, wishes, labels)
     _require_roles(parts, table, _absent(parts, as_history=wishes.as_history))
+    _require_plain_numbers(parts, table, labels, wishes)
     truth = prediction_columns.label_sample(table, parts, labels)
     outputs = list(roles.other_outputs(table.column_names, parts["prediction"])) if "prediction" in parts else []
     features, left_out = _features(
@@ -141,6 +142,24 @@ def _require_roles(parts: Mapping[str, str], table: pa.Table, absent: Iterable[s
         if part == "prediction":
             hint += f"; or --label COLUMN names the label{which}: a labelled log is enough to train a first model"
         raise DataError(msg, hint=hint)
+
+
+def _require_plain_numbers(
+    parts: Mapping[str, str], table: pa.Table, labels: pa.Table | None, wishes: ColumnWishes
+) -> None:
+    """Raise DataError if predictions or labels are written like $1,234.50 or 12 %: they would be taken for classes."""
+    if wishes.task is Task.MULTICLASS:
+        return
+    for part, own in (("prediction", table), ("label", table if labels is None else labels)):
+        if part not in parts or (part == "prediction" and wishes.as_history):
+            continue
+        column = own[parts[part]]
+        why = feature_columns.marked_reason(column)
+        if why and feature_columns.distinct_values(column) > feature_columns.FEW_DISTINCT:
+            msg = f"`{parts[part]}`, the {part}, holds {why.partition(':')[0]}"
+            raise DataError(
+                msg, hint="write them plainly, like 1234.5 or .12; --task multiclass takes them for classes"
+            )
 
 
 def _may_be_it(parts: Mapping[str, str], table: pa.Table) -> str:

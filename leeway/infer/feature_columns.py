@@ -20,6 +20,11 @@ MIN_NUMBER_SHARE = 0.95
 """Share of a text column's values that must be numbers for it to be numeric."""
 MIN_TEXT_SHARE = 0.95
 """Share of a column of bytes that must be UTF-8 for it to be text; the decoder sets the other rows aside."""
+_MARKED = re.compile(
+    r"\s*[+-]?\s*([$€£¥₹]|[A-Z]{3}(?=[ \d]))?\s*[+-]?(\d+|[1-9]\d{0,2}([.,'\u2019 \u00a0\u202f]\d{3})+)([.,]\d+)?"
+    r"\s*(%|[$€£¥₹]|[A-Z]{3})?\s*"
+)
+"""A number as people write it: with marks between thousands, a currency or a percent sign, or a decimal comma."""
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 
 
@@ -92,8 +97,9 @@ def no_value_reason(column: pa.ChunkedArray) -> str:
 def _unique_values_reason(name: str, column: pa.ChunkedArray) -> str:
     """Return why a column of unique values cannot be a feature; empty where it can."""
     apart, there = distinct_values(column), len(column) - column.null_count
-    if is_text(column.type) and not _are_numbers(column):
-        return "nearly every row has its own value" if there > FEW_DISTINCT and apart > there / 2 else ""
+    if is_text(column.type) and not are_numbers(column):
+        own = there > FEW_DISTINCT and apart > there / 2
+        return (marked_reason(column) or "nearly every row has its own value") if own else ""
     words = set(re.split(r"[^a-z0-9]+", name.lower()))
     if (
         is_code(column.type)
@@ -115,8 +121,9 @@ def feature_kind(column: pa.ChunkedArray) -> tuple[FeatureKind, str]:
     apart = distinct_values(column)
     first = column.drop_null()[0].as_py()
     always = f"always {' '.join(str(first).split())[:40]} in the sample: drift shows only once it changes"
-    if pa.types.is_boolean(column.type) or (is_text(column.type) and not _are_numbers(column)):
-        return FeatureKind.CATEGORICAL, always if apart == 1 else f"{apart} values"
+    if pa.types.is_boolean(column.type) or (is_text(column.type) and not are_numbers(column)):
+        marked = marked_reason(column)
+        return FeatureKind.CATEGORICAL, always if apart == 1 else f"{apart} values{'; ' if marked else ''}{marked}"
     if apart == 1:
         return FeatureKind.NUMERIC, always
     if is_text(column.type):
@@ -129,9 +136,22 @@ def feature_kind(column: pa.ChunkedArray) -> tuple[FeatureKind, str]:
     return FeatureKind.NUMERIC, few if pa.types.is_integer(column.type) else ""
 
 
-def _are_numbers(texts: pa.ChunkedArray) -> bool:
+def marked_reason(column: pa.ChunkedArray) -> str:
+    """Return why a column holds no numbers though people read it so, like $1,234.50; empty where that is not so."""
+    if not is_text(column.type) or are_numbers(column) or not _match(column, _MARKED):
+        return ""
+    example = next(text for text in column.drop_null().to_pylist() if not _NUMBER.fullmatch(text))
+    return f"numbers written with signs or marks, like {example.strip()[:40]!r}: write them plainly, like 1234.5"
+
+
+def are_numbers(texts: pa.ChunkedArray) -> bool:
+    """Whether nearly all *texts* are numbers."""
+    return _match(texts, _NUMBER)
+
+
+def _match(texts: pa.ChunkedArray, pattern: re.Pattern[str]) -> bool:
     values = texts.drop_null().to_pylist()
-    return sum(_NUMBER.fullmatch(text) is not None for text in values) >= MIN_NUMBER_SHARE * max(1, len(values))
+    return sum(pattern.fullmatch(text) is not None for text in values) >= MIN_NUMBER_SHARE * max(1, len(values))
 
 
 def is_text(kind: pa.DataType) -> bool:

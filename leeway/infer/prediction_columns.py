@@ -14,6 +14,7 @@ import pyarrow as pa
 from features.errors import DataError
 from features.schema import Task
 from features.spelling import canonical
+from features.values import typed_columns
 from leeway.infer import feature_columns
 from leeway.infer.roles import ColumnWishes
 
@@ -95,10 +96,25 @@ def _label_sample(column: pa.ChunkedArray, made: pa.ChunkedArray | None) -> Labe
     values = column.filter(there).to_pylist()
     if not values:
         return None
+    made = None if made is None else numbers_of(made)
     scores = made.filter(there).to_pylist() if made is not None and pa.types.is_floating(made.type) else ()
-    numbers = not feature_columns.is_text(column.type) and not pa.types.is_boolean(column.type)
-    whole = numbers and all(float(value).is_integer() for value in values)
+    counts = numbers_of(column)
+    numbers = not feature_columns.is_text(counts.type) and not pa.types.is_boolean(column.type)
+    whole = numbers and all(float(value).is_integer() for value in counts.drop_null().to_pylist())
     return LabelSample([canonical(value) for value in values], scores, whole, numbers)
+
+
+def numbers_of(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return texts that are nearly all numbers, most of them fractions, as numbers; any other column as it is.
+
+    One word among them, which the decoder sets aside, makes no classes; texts of whole numbers may be codes of classes.
+    """
+    if not feature_columns.is_text(column.type) or not feature_columns.are_numbers(column):
+        return column
+    values = [typed_columns.spelled(text) if text is not None else None for text in column.to_pylist()]
+    floats = pa.array([None if isinstance(value, str) else value for value in values], pa.float64())
+    fractions = sum(value % 1 != 0 for value in floats.drop_null().to_pylist())
+    return pa.chunked_array([floats]) if 2 * fractions > len(floats) - floats.null_count else column
 
 
 def infer_task(made: pa.ChunkedArray | None, labels: LabelSample | None, wishes: ColumnWishes) -> Task:
@@ -111,6 +127,7 @@ def infer_task(made: pa.ChunkedArray | None, labels: LabelSample | None, wishes:
     """
     if made is None:
         return _task_of_labels(labels, wishes)
+    made = numbers_of(made)
     if feature_columns.is_text(made.type):
         return Task.BINARY if wishes.positive is not None else Task.MULTICLASS
     values = np.asarray(made.drop_null().to_pylist(), float)
