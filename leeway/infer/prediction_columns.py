@@ -92,6 +92,7 @@ def _by_id(made: pa.ChunkedArray, ids: pa.ChunkedArray, wanted: pa.ChunkedArray)
 
 
 def _label_sample(column: pa.ChunkedArray, made: pa.ChunkedArray | None) -> LabelSample | None:
+    """Return the labels of *column*, each with the prediction *made* of its row; None where all are missing."""
     there = column.is_valid()
     values = column.filter(there).to_pylist()
     if not values:
