@@ -18,6 +18,8 @@ UNITS: dict[Unit, int] = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_
 """Ticks in a second, by unit of a time that is written as a number."""
 UNIT_NAMES: dict[Unit, str] = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 """Names of the units in messages."""
+NUMBER_FORMATS = ("%Y%m%d", "%Y%m%d%H%M%S")
+"""Formats under which a whole number, too, is a written time and no count; numbers so written rise with time."""
 MAX_AHEAD = timedelta(days=1)
 """How far ahead of the clock an event time may lie where the project file sets no `latest`: more than clocks of senders
 differ, and less than a wrong unit or year."""
@@ -83,7 +85,9 @@ class Times(BaseModel):
 
     unit: Unit = Field("ms", description="what a time that is a number counts since 1970")
     format: str | None = Field(
-        None, description="how a time that is text is written, like %d.%m.%Y %H:%M; absent: ISO 8601"
+        None,
+        description="how a time that is text is written, like %d.%m.%Y %H:%M, or a number like 20240131, %Y%m%d; "
+        "absent: ISO 8601",
     )
     earliest: Moment = Field(datetime(1990, 1, 1, tzinfo=UTC), description="no event is older")
     latest: Moment | None = Field(None, description="no event is newer; absent: a day ahead of the clock")

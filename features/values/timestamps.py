@@ -11,12 +11,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.conventions import UNIT_NAMES, UNITS, Times, Unit
+from features.conventions import NUMBER_FORMATS, UNIT_NAMES, UNITS, Times, Unit
+from features.values import typed_columns
 from features.values.typed_columns import Typed
 from features.values.untyped import Mask
 
 Floats = npt.NDArray[np.float64]
-_DIGITS = r"^\s*[+-]?[0-9]{9,}(\.[0-9]*)?\s*$"
+COUNT = r"^\s*[+-]?[0-9]{9,}(\.[0-9]*)?\s*$"
 """Text that is a number of units since the epoch. Eight digits are a date, like 20130131."""
 
 
@@ -36,13 +37,20 @@ def time(column: pa.Array, times: Times, now: datetime) -> Typed:
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return _stamped(column, times, now)
     if pa.types.is_string(kind):
-        return _written(column, times, now)
+        return _written(_digits(column) if times.format in NUMBER_FORMATS else column, times, now)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        if times.format in NUMBER_FORMATS:
+            return _written(_digits(column), times, now)
         return _counted(column, times, now)
     return Typed(pa.nulls(len(column), pa.int64()), column.is_valid().to_numpy(zero_copy_only=False), _NO_TIME)
 
 
 _NO_TIME = "not a time (ISO 8601, or a number as events.times says)"
+
+
+def _digits(column: pa.Array) -> pa.Array:
+    """Return dates in digits as texts: 20240131.0, as pandas writes a column with missing values, is 20240131."""
+    return typed_columns.text(column).values
 
 
 def _stamped(column: pa.Array, times: Times, now: datetime) -> Typed:
@@ -111,7 +119,7 @@ def _written(column: pa.Array, times: Times, now: datetime) -> Typed:
     if times.format is None:
         for instants in _alike(column):
             return _in_range(instants, "us", times, now, counted=False)
-    digits = pc.match_substring_regex(column, _DIGITS).fill_null(False).to_numpy(zero_copy_only=False)
+    digits = pc.match_substring_regex(column, COUNT).fill_null(False).to_numpy(zero_copy_only=False)
     if times.format is not None:
         digits = np.zeros(len(column), bool)
     null = column.is_null().to_numpy(zero_copy_only=False)

@@ -62,7 +62,7 @@ def number(column: pa.Array, decimal: str = ".", missing: Collection[str] = ()) 
         Texts that mean a missing value; those that spell a number, like -999, make that number missing.
     """
     typed = _floats(column, decimal)
-    if not (codes := [value for text in missing if isinstance(value := _spelled(text), float)]):
+    if not (codes := [value for text in missing if isinstance(value := spelled(text), float)]):
         return typed
     return Typed(pc.if_else(pc.is_in(typed.values, pa.array(codes)), None, typed.values), typed.bad, typed.reason)
 
@@ -108,7 +108,7 @@ def _parsed(column: pa.Array, decimal: str) -> Typed:
             return Typed(_usual(look(column).cast(pa.float64())), no_number)
         except pa.ArrowInvalid:
             continue
-    values = [None if text is None else _spelled(text) for text in column.to_pylist()]
+    values = [None if text is None else spelled(text) for text in column.to_pylist()]
     bad = np.array([isinstance(v, str) for v in values], bool)
     floats = pa.array([None if isinstance(v, str) else v for v in values], pa.float64())
     return Typed(_usual(floats), bad, "not a number")
@@ -123,7 +123,8 @@ def _without_marks(column: pa.Array) -> pa.Array:
     return pc.if_else(pc.is_in(column, pa.array(NO_NUMBER)), pa.scalar(None, pa.string()), column)
 
 
-def _spelled(text: str) -> float | str | None:
+def spelled(text: str) -> float | str | None:
+    """Return the number that *text* spells, None where it means a missing one, else the text."""
     text = text.strip()
     if text in _TRUTH:
         return _TRUTH[text]

@@ -22,6 +22,7 @@ from retrain_flows.data.event_log import EventsInMemory
 
 MIN_REPLAYED_SLICES = 2
 """Slices after the first training period below which there is nothing to replay."""
+_OTHER_WAY = "or name a labelled log, which needs neither: leeway backtest LOG"
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,10 +88,10 @@ def read(model: Model, cut: datetime | None = None) -> History:
     """
     if model.events.labels is None:
         msg = f"{model.name} has no labels, without which nothing can be compared"
-        raise ProjectError(msg, hint="set events.labels in the project file")
+        raise ProjectError(msg, hint=f"set events.labels in the project file; {_OTHER_WAY}")
     if model.retrain is None or not model.retrain.trainers:
         msg = f"no trainer is configured for {model.name}"
-        raise ProjectError(msg, hint="set retrain.trainer in the project file")
+        raise ProjectError(msg, hint=f"set retrain.trainer in the project file; {_OTHER_WAY}")
     if cut is None and model.baseline is None:
         msg = f"no first training period is set for {model.name}"
         raise ProjectError(msg, hint="set baseline: {start: ..., end: ...}, or use --first-until")

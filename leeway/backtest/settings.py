@@ -32,6 +32,8 @@ class Sections(Section):
 def drafted(log: Path, wishes: ColumnWishes) -> Iterator[Project]:
     """Yield a project as `leeway init --from` would write it for a log, in a temporary folder.
 
+    A backtest makes predictions of its own: those of the log, with or without versions, are not read.
+
     Parameters
     ----------
     log
@@ -42,8 +44,9 @@ def drafted(log: Path, wishes: ColumnWishes) -> Iterator[Project]:
     Raises
     ------
     DataError
-        The file or folder is not a log of events.
+        The file or folder is not a log of events, or has no labels.
     """
+    wishes = replace(wishes, as_history=True)
     with TemporaryDirectory(prefix="leeway-backtest-") as folder:
         file = Path(folder) / "leeway.yaml"
         try:

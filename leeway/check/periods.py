@@ -19,6 +19,7 @@ from leeway import version_service
 from leeway.check import late_labels
 from leeway.check.environment import Check
 from leeway.check.sample import Sample
+from leeway.infer import periods as infer_periods
 from leeway.project.load import Model
 from leeway.project.validation_errors import count
 from monitors.baseline import published
@@ -27,6 +28,8 @@ from monitors.sequential.exchangeability import MIN_SLICES
 SURE_ROWS = 500
 """Rows of a window from which on the default least effect is told from chance in one window of ten bins; fewer are
 judged by the evidence of several slices alone."""
+MIN_SHARE_TO_MONITOR = 0.01
+"""Share of predictions after the baseline below which there is a warning: the baseline holds nearly all."""
 _TOLERATED_LATE_SHARE = 0.01
 """Share of labels later than `label_delay` up to which there is no warning."""
 _NAMED_VERSIONS, _LISTED_VERSIONS = 3, 10
@@ -42,6 +45,7 @@ def baseline(model: Model, samples: Sequence[Sample], predictions: Sample | None
     if not all(taken.complete for taken in samples):
         return
     times = np.concatenate([taken.table[decode.TIME].to_numpy() for taken in samples])
+    yield from _strays(model, times)
     if model.baseline is None:
         yield from _rows(model, "log", times)
         return
@@ -54,11 +58,30 @@ def baseline(model: Model, samples: Sequence[Sample], predictions: Sample | None
         return
     yield Check(name, "ok", f"{count(len(inside), 'event')} {period}")
     yield from _rows(model, "baseline", inside)
-    if predictions is not None and not (predictions.table[decode.TIME].to_numpy() >= end).any():
+    if predictions is None:
+        return
+    later = int((predictions.table[decode.TIME].to_numpy() >= end).sum())
+    if not later:
         what = f"no prediction after {model.baseline.end:%Y-%m-%d}, where the baseline ends: nothing is monitored"
         lost = "the newest may be among those set aside: fix these first" if predictions.rejects else ""
         advice = lost or "end the baseline earlier to have existing events judged"
         yield Check(name, "warning", f"{what} until newer ones arrive; {advice}")
+    elif later < MIN_SHARE_TO_MONITOR * predictions.table.num_rows:
+        what = f"only {later:,} of {count(predictions.table.num_rows, 'prediction')} are monitored, those after"
+        yield Check(name, "warning", f"{what} {model.baseline.end:%Y-%m-%d}, where the baseline ends; end it earlier")
+
+
+def _strays(model: Model, times: Times) -> Iterator[Check]:
+    """Yield a warning where a few events lie far beyond all others, as those of a wrong year do."""
+    if not len(times):
+        return
+    first, last = infer_periods.bounds(times)
+    for far, key, edge in ((times < first, "earliest", first), (times > last, "latest", last)):
+        if number := int(far.sum()):
+            farthest = int(times[far].max() if key == "latest" else times[far].min())
+            what = f"{count(number, 'event')} far from all others: up to {from_ms(farthest):%Y-%m-%d}, the others to"
+            yield Check(f"{model.name}: times", "warning", f"{what} {from_ms(edge):%Y-%m-%d}; correct their times, "
+                        f"or set events.times.{key}: then they are set aside")  # fmt: skip
 
 
 def _rows(model: Model, what: str, times: Times) -> Iterator[Check]:

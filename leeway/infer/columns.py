@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -80,19 +80,23 @@ def infer_columns(
         raise NotEnoughData(msg, hint="use a file with at least a few hundred events")
     labels = None if labels is None else feature_columns.plain_columns(labels)
     parts, because = roles.find_columns(table, wishes, labels)
-    _require_roles(parts, table)
+    _require_roles(parts, table, _absent(parts, as_history=wishes.as_history))
+    _require_plain_numbers(parts, table, labels, wishes)
     truth = prediction_columns.label_sample(table, parts, labels)
     outputs = list(roles.other_outputs(table.column_names, parts["prediction"])) if "prediction" in parts else []
     features, left_out = _features(
         table, {parts[part] for part in parts if labels is None or part not in _LABELS}, outputs
     )
+    if wishes.as_history:
+        parts = {part: column for part, column in parts.items() if part not in _ANSWERS}
     task = wishes.task or prediction_columns.infer_task(
         table[parts["prediction"]] if "prediction" in parts else None, truth, wishes
     )
     positive = prediction_columns.positive_label(truth, wishes) if task is Task.BINARY else None
     time_column = time_format(table[parts["time"]])
     if time_column is None:
-        msg = f"{parts['time']} does not hold times"
+        example = next((repr(value)[:40] for value in table[parts["time"]].to_pylist() if value is not None), "nothing")
+        msg = f"{parts['time']} does not hold times, but for instance {example}"
         raise DataError(msg, hint=f"{_DESCRIPTIONS['time']}; --time names another column")
     return InferredColumns(parts, task, features, left_out, time_column, positive, because)
 
@@ -113,26 +117,49 @@ def _features(
 
 
 _LABELS = ("label", "label_time")
+_ANSWERS = ("prediction", "version")
 _DESCRIPTIONS = {
     "id": "a value that is different in every row and joins a label to its prediction, such as a request's number",
-    "time": "ISO 8601 text, another date, a timestamp, or a number since the epoch",
+    "time": "ISO 8601 text, another date, a timestamp, or a number since the epoch; another spelling can be set in a "
+    "project file, as events.times.format",
     "prediction": "the model's answer",
+    "label": "what turned out to be true",
 }
 
 
-def _require_roles(parts: Mapping[str, str], table: pa.Table) -> None:
-    """Raise DataError if a required role has no column; the hint names the option that sets it."""
-    for part in _absent(parts):
+def _require_roles(parts: Mapping[str, str], table: pa.Table, absent: Iterable[str]) -> None:
+    """Raise DataError if a required role is *absent*; the hint names the option that sets it."""
+    for part in absent:
         others = ", ".join(table.column_names)
         msg = f"no column looks like the {part} among {others}"
         hint = f"--{part} COLUMN names it: {_DESCRIPTIONS[part]}"
         if part == "id":
             hint += "; if there is none, --number-rows copies the log with row numbers as ids"
             raise NoIdColumn(msg, hint=hint)
+        which = _may_be_it(parts, table)
+        if part == "label":
+            hint += which
         if part == "prediction":
-            which = _may_be_it(parts, table)
             hint += f"; or --label COLUMN names the label{which}: a labelled log is enough to train a first model"
         raise DataError(msg, hint=hint)
+
+
+def _require_plain_numbers(
+    parts: Mapping[str, str], table: pa.Table, labels: pa.Table | None, wishes: ColumnWishes
+) -> None:
+    """Raise DataError if predictions or labels are written like $1,234.50 or 12 %: they would be taken for classes."""
+    if wishes.task is Task.MULTICLASS:
+        return
+    for part, own in (("prediction", table), ("label", table if labels is None else labels)):
+        if part not in parts or (part == "prediction" and wishes.as_history):
+            continue
+        column = own[parts[part]]
+        why = feature_columns.marked_reason(column)
+        if why and feature_columns.distinct_values(column) > feature_columns.FEW_DISTINCT:
+            msg = f"`{parts[part]}`, the {part}, holds {why.partition(':')[0]}"
+            raise DataError(
+                msg, hint="write them plainly, like 1234.5 or .12; --task multiclass takes them for classes"
+            )
 
 
 def _may_be_it(parts: Mapping[str, str], table: pa.Table) -> str:
@@ -142,7 +169,9 @@ def _may_be_it(parts: Mapping[str, str], table: pa.Table) -> str:
     return f" (it may be {' or '.join(two[-3:])}, of two values)" if two else ""
 
 
-def _absent(parts: Mapping[str, str]) -> Iterator[str]:
+def _absent(parts: Mapping[str, str], *, as_history: bool) -> Iterator[str]:
     yield from (part for part in ("id", "time") if part not in parts)
-    if "prediction" not in parts and "label" not in parts:
+    if "label" not in parts and as_history:
+        yield "label"
+    elif "label" not in parts and "prediction" not in parts:
         yield "prediction"

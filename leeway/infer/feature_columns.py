@@ -11,17 +11,28 @@ import pyarrow.compute as pc
 from features.errors import DataError
 from features.schema import RESERVED, FeatureKind
 from features.spelling import canonical
+from features.values import arrow_columns
 from leeway.infer.time_columns import time_format
 
 FEW_DISTINCT = 20
 """Distinct whole numbers up to which a column may hold codes rather than quantities."""
 MIN_NUMBER_SHARE = 0.95
 """Share of a text column's values that must be numbers for it to be numeric."""
+MIN_TEXT_SHARE = 0.95
+"""Share of a column of bytes that must be UTF-8 for it to be text; the decoder sets the other rows aside."""
+_MARKED = re.compile(
+    r"\s*[+-]?\s*([$€£¥₹]|[A-Z]{3}(?=[ \d]))?\s*[+-]?(\d+|[1-9]\d{0,2}([.,'\u2019 \u00a0\u202f]\d{3})+)([.,]\d+)?"
+    r"\s*(%|[$€£¥₹]|[A-Z]{3})?\s*"
+)
+"""A number as people write it: with marks between thousands, a currency or a percent sign, or a decimal comma."""
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 
 
 def plain_columns(table: pa.Table) -> pa.Table:
-    """Return *table* with plain text and float columns in place of dictionaries, large texts and decimals.
+    """Return *table* with columns of the types that the decoder reads them as: no dictionaries, views or half floats.
+
+    Decimals are floats, and a NaN is a missing number, since Arrow computes little with other types. Bytes are text
+    where nearly all are UTF-8: old writers, such as Spark's and Impala's, do not mark text as such.
 
     Raises DataError if two of its columns have the same name.
     """
@@ -33,13 +44,15 @@ def plain_columns(table: pa.Table) -> pa.Table:
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
-        return column.cast(pa.string())
-    if pa.types.is_floating(column.type):  # NaN is a missing number
-        return pc.if_else(pc.is_nan(column), None, column)
-    return column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column
+    plain = arrow_columns.basic(column)
+    if arrow_columns.is_bytes(plain.type):
+        words, lost = arrow_columns.as_text(plain)
+        plain = words if lost.sum() <= (1 - MIN_TEXT_SHARE) * len(words) else plain
+    if pa.types.is_decimal(plain.type):
+        plain = plain.cast(pa.float64())
+    if pa.types.is_floating(plain.type):  # NaN is a missing number
+        plain = pc.if_else(pc.is_nan(plain), None, plain)
+    return pa.chunked_array([plain])
 
 
 def distinct_values(column: pa.ChunkedArray) -> int:
@@ -63,22 +76,30 @@ def reason_to_leave_out(name: str, column: pa.ChunkedArray) -> str:
     """Return why the column *name* cannot be a feature; empty where it can."""
     if not name.strip():
         return "it has no name"
+    if why := no_value_reason(column):
+        return why
     if name in RESERVED:
         return "Leeway has a column of this name; rename it"
-    if column.null_count == len(column):
-        return "it never has a value in the sample"
-    if is_unsupported(column.type):
-        return f"holds {column.type}, not numbers or text"
     if time_format(column) is not None:
         return "a time"
     return _unique_values_reason(name, column)
 
 
+def no_value_reason(column: pa.ChunkedArray) -> str:
+    """Return why a column has no value that could be read; empty where it has some."""
+    if column.null_count == len(column):
+        return "it never has a value in the sample"
+    if arrow_columns.is_bytes(column.type):
+        return f"holds {column.type} that is no text in UTF-8; write it as text"
+    return f"holds {column.type}, not numbers or text" if is_unsupported(column.type) else ""
+
+
 def _unique_values_reason(name: str, column: pa.ChunkedArray) -> str:
     """Return why a column of unique values cannot be a feature; empty where it can."""
     apart, there = distinct_values(column), len(column) - column.null_count
-    if is_text(column.type) and not _are_numbers(column):
-        return "nearly every row has its own value" if there > FEW_DISTINCT and apart > there / 2 else ""
+    if is_text(column.type) and not are_numbers(column):
+        own = there > FEW_DISTINCT and apart > there / 2
+        return (marked_reason(column) or "nearly every row has its own value") if own else ""
     words = set(re.split(r"[^a-z0-9]+", name.lower()))
     if (
         is_code(column.type)
@@ -100,8 +121,9 @@ def feature_kind(column: pa.ChunkedArray) -> tuple[FeatureKind, str]:
     apart = distinct_values(column)
     first = column.drop_null()[0].as_py()
     always = f"always {' '.join(str(first).split())[:40]} in the sample: drift shows only once it changes"
-    if pa.types.is_boolean(column.type) or (is_text(column.type) and not _are_numbers(column)):
-        return FeatureKind.CATEGORICAL, always if apart == 1 else f"{apart} values"
+    if pa.types.is_boolean(column.type) or (is_text(column.type) and not are_numbers(column)):
+        marked = marked_reason(column)
+        return FeatureKind.CATEGORICAL, always if apart == 1 else f"{apart} values{'; ' if marked else ''}{marked}"
     if apart == 1:
         return FeatureKind.NUMERIC, always
     if is_text(column.type):
@@ -114,9 +136,22 @@ def feature_kind(column: pa.ChunkedArray) -> tuple[FeatureKind, str]:
     return FeatureKind.NUMERIC, few if pa.types.is_integer(column.type) else ""
 
 
-def _are_numbers(texts: pa.ChunkedArray) -> bool:
+def marked_reason(column: pa.ChunkedArray) -> str:
+    """Return why a column holds no numbers though people read it so, like $1,234.50; empty where that is not so."""
+    if not is_text(column.type) or are_numbers(column) or not _match(column, _MARKED):
+        return ""
+    example = next(text for text in column.drop_null().to_pylist() if not _NUMBER.fullmatch(text))
+    return f"numbers written with signs or marks, like {example.strip()[:40]!r}: write them plainly, like 1234.5"
+
+
+def are_numbers(texts: pa.ChunkedArray) -> bool:
+    """Whether nearly all *texts* are numbers."""
+    return _match(texts, _NUMBER)
+
+
+def _match(texts: pa.ChunkedArray, pattern: re.Pattern[str]) -> bool:
     values = texts.drop_null().to_pylist()
-    return sum(_NUMBER.fullmatch(text) is not None for text in values) >= MIN_NUMBER_SHARE * max(1, len(values))
+    return sum(pattern.fullmatch(text) is not None for text in values) >= MIN_NUMBER_SHARE * max(1, len(values))
 
 
 def is_text(kind: pa.DataType) -> bool:

@@ -95,11 +95,12 @@ def _rows(file: Path, limit: int) -> pa.Table:
 
 
 def _dated(table: pa.Table, key: str, time: str) -> dict[str, int]:
-    """Return the time (ms) of each id; none where the column does not hold times throughout."""
+    """Return the time (ms) of each id, as far as it can be read; none where the column does not hold times."""
     if not {key, time} <= {*table.column_names}:
         return {}
     there = table.filter(pc.and_(table[time].is_valid(), table[key].is_valid()))
     read = time_format(there[time])
-    if read is None or len(read.ms) != there.num_rows:
+    if read is None:
         return {}
-    return dict(zip(map(feature_columns.key_text, there[key].to_pylist()), read.ms.tolist(), strict=True))
+    ids = there[key].filter(pa.array(read.read)).to_pylist()
+    return dict(zip(map(feature_columns.key_text, ids), read.ms.tolist(), strict=True))

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
@@ -136,11 +137,16 @@ def _csv(path: Path, data: bytes, how: CsvFormat) -> LogSample:
     columns, missing = [], set[str]()
     for i, column in enumerate(typed.columns):
         is_text = pa.types.is_string(column.type)
-        columns.append(texts.column(i) if is_text else column)
+        columns.append(_with_points(texts.column(i), how) if is_text else column)
         if not is_text and column.null_count > texts.column(i).null_count:
             missing |= set(texts.column(i).unique().to_pylist()) & set(ODD_MISSING)
     table = pa.Table.from_arrays(columns, names=typed.column_names)
     return LogSample(table, how, tuple(sorted(missing)))
+
+
+def _with_points(texts: pa.ChunkedArray, how: CsvFormat) -> pa.ChunkedArray:
+    """Return *texts* with a point in those that are numbers with a decimal comma, as where one of them is odd."""
+    return pc.replace_substring_regex(texts, r"^([+-]?\d+),(\d+)$", r"\1.\2") if how.decimal == "," else texts
 
 
 def _whole_records(data: bytes, columns: int, how: CsvFormat) -> bytes:

@@ -28,6 +28,10 @@ ENOUGH_WINDOW_ROWS = 20
 """Rows that a window has at least: one of fewer is made longer."""
 BASELINE_SLICES = 28
 """Slices of the baseline where the log is long enough: four weeks of days; below 20 there is no guarantee."""
+STRAY_SHARE, FEW_STRAYS = 0.01, 5
+"""Share of rows, and their number where rows are few, that may be strays: far beyond all others, as of a wrong year."""
+STRAY_GAP, STRAY_SPACINGS = 0.1, 20
+"""The gap before strays is at least this part of the period of the others, and so many of their usual spacings."""
 DELAY_CHOICES = (timedelta(0), _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 6 * _HOUR, 12 * _HOUR, _DAY)
 
 
@@ -81,6 +85,31 @@ def baseline_period(first: int, last: int, windows: Windows) -> tuple[datetime, 
     if slide == _DAY and slices >= BASELINE_SLICES:
         slices -= slices % 7  # whole weeks
     return from_ms(start), from_ms(start + slices * step)
+
+
+def bounds(ms: npt.NDArray[np.int64]) -> tuple[int, int]:
+    """Return the first and the last of the times *ms* that are no strays: a few beyond a gap at either end.
+
+    After a real gap, of weeks perhaps, there are many. Nor does it matter where a log of two samples has none between.
+
+    >>> day = 86_400_000
+    >>> bounds(np.array([*range(0, 100 * day, day // 4), 465 * day])) == (0, 99 * day + 18 * 3_600_000)
+    True
+    """
+    ordered = np.sort(ms)
+    return -_last_usual(-ordered[::-1]), _last_usual(ordered)
+
+
+def _last_usual(ordered: npt.NDArray[np.int64]) -> int:
+    """Return the last of *ordered* times before the gap after which only strays follow; the last one without such."""
+    n = len(ordered)
+    most = max(int(STRAY_SHARE * n), min(FEW_STRAYS, n // 20))
+    core = np.unique(ordered[most : n - most])
+    if not most or len(core) < 2:
+        return int(ordered[-1])
+    before, after = ordered[-most - 1 : -1], ordered[-most:]
+    wide = after - before >= max(STRAY_GAP * (core[-1] - core[0]), STRAY_SPACINGS * np.median(np.diff(core)))
+    return int(before[np.argmax(wide)] if wide.any() else ordered[-1])
 
 
 def _cut(span: int, rate: float) -> tuple[timedelta, timedelta]:

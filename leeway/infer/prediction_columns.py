@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from features.errors import DataError
 from features.schema import Task
 from features.spelling import canonical
+from features.values import typed_columns
 from leeway.infer import feature_columns
 from leeway.infer.roles import ColumnWishes
 
 MAX_CLASSES = 20
 """Distinct whole-number labels from half of this many on are quantities, not classes."""
-TELLING_AUC = 0.65
-"""AUC of the prediction for a column of two values from which on that may be the label."""
-MIN_OF_A_VALUE = 20
-"""Rows of each of two values below which that says nothing."""
+MIN_TASK_SHARE = 0.9
+"""Share of labels, or of predictions, that must fit a task if the others have a few values, such as -1 for unknown."""
+MIN_SHARE_OF_ANY = 0.99
+"""The same share if the others have any value, where labels of 0 and 1 tell that predictions are probabilities."""
+MAX_CODES = 3
+"""Distinct values that may stand for an unknown label or prediction."""
+_FRACTION = re.compile(r"-?\d+\.\d+")
+_ROUNDING = 1e-6
+"""How far beyond 0 or 1 a probability lies at most if it was only rounded."""
 BINARY_LABELS = frozenset({"0", "1", "true", "false"})
 """Labels of a binary task that need no `events.positive`."""
 _POSITIVE_WORDS = (
@@ -45,6 +52,19 @@ class LabelSample:
     def values(self) -> list[str]:
         """The distinct labels, the rarest first."""
         return [label for label, _ in reversed(Counter(self.labels).most_common())]
+
+    @property
+    def odd(self) -> Sequence[str]:
+        """The labels that are neither 0 nor 1, neither false nor true."""
+        return [label for label in self.labels if label not in BINARY_LABELS]
+
+    @property
+    def zero_one(self) -> bool:
+        """Whether nearly all labels are 0 and 1, and the others may stand for unknown ones."""
+        kinds = set(self.values) & BINARY_LABELS
+        if not (odd := self.odd):
+            return True
+        return len(kinds) > 1 and len(odd) <= (1 - MIN_TASK_SHARE) * len(self.labels) and _are_codes(set(odd))
 
 
 def label_sample(table: pa.Table, parts: Mapping[str, str], labels: pa.Table | None) -> LabelSample | None:
@@ -72,14 +92,30 @@ def _by_id(made: pa.ChunkedArray, ids: pa.ChunkedArray, wanted: pa.ChunkedArray)
 
 
 def _label_sample(column: pa.ChunkedArray, made: pa.ChunkedArray | None) -> LabelSample | None:
+    """Return the labels of *column*, each with the prediction *made* of its row; None where all are missing."""
     there = column.is_valid()
     values = column.filter(there).to_pylist()
     if not values:
         return None
+    made = None if made is None else numbers_of(made)
     scores = made.filter(there).to_pylist() if made is not None and pa.types.is_floating(made.type) else ()
-    numbers = not feature_columns.is_text(column.type) and not pa.types.is_boolean(column.type)
-    whole = numbers and all(float(value).is_integer() for value in values)
+    counts = numbers_of(column)
+    numbers = not feature_columns.is_text(counts.type) and not pa.types.is_boolean(column.type)
+    whole = numbers and all(float(value).is_integer() for value in counts.drop_null().to_pylist())
     return LabelSample([canonical(value) for value in values], scores, whole, numbers)
+
+
+def numbers_of(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return texts that are nearly all numbers, most of them fractions, as numbers; any other column as it is.
+
+    One word among them, which the decoder sets aside, makes no classes; texts of whole numbers may be codes of classes.
+    """
+    if not feature_columns.is_text(column.type) or not feature_columns.are_numbers(column):
+        return column
+    values = [typed_columns.spelled(text) if text is not None else None for text in column.to_pylist()]
+    floats = pa.array([None if isinstance(value, str) else value for value in values], pa.float64())
+    fractions = sum(value % 1 != 0 for value in floats.drop_null().to_pylist())
+    return pa.chunked_array([floats]) if 2 * fractions > len(floats) - floats.null_count else column
 
 
 def infer_task(made: pa.ChunkedArray | None, labels: LabelSample | None, wishes: ColumnWishes) -> Task:
@@ -92,14 +128,16 @@ def infer_task(made: pa.ChunkedArray | None, labels: LabelSample | None, wishes:
     """
     if made is None:
         return _task_of_labels(labels, wishes)
+    made = numbers_of(made)
     if feature_columns.is_text(made.type):
         return Task.BINARY if wishes.positive is not None else Task.MULTICLASS
     values = np.asarray(made.drop_null().to_pylist(), float)
     of_labels = _task_of_labels(labels, wishes) if labels is not None else Task.BINARY
     classes = {canonical(float(value)) for value in np.unique(values)[: MAX_CLASSES + 1]}
-    if of_labels is Task.MULTICLASS and classes <= set(labels.labels if labels else ()):
+    named = labels is not None and wishes.positive is None and not labels.zero_one
+    if of_labels is not Task.REGRESSION and named and classes <= set(labels.labels if labels else ()):
         return Task.MULTICLASS
-    if of_labels is not Task.REGRESSION and values.min() >= 0 and values.max() <= 1:
+    if of_labels is not Task.REGRESSION and are_probabilities(values, labelled=labels is not None):
         if of_labels is Task.BINARY:
             return Task.BINARY
         if not (labels and labels.numbers):
@@ -107,6 +145,32 @@ def infer_task(made: pa.ChunkedArray | None, labels: LabelSample | None, wishes:
     elif labels is not None and not labels.numbers:
         raise _undecided(labels)
     return Task.REGRESSION
+
+
+def outside(predictions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return those *predictions* that are no probabilities."""
+    return predictions[(predictions < 0) | (predictions > 1)]
+
+
+def are_probabilities(predictions: npt.NDArray[np.float64], *, labelled: bool) -> bool:
+    """Return whether nearly all *predictions* lie from 0 to 1; the decoder sets the others aside.
+
+    Those are rounded or stand for unknown ones; where binary labels tell the task (*labelled*) they may be any few.
+    """
+    odd = outside(predictions)
+    far = odd[(odd < -_ROUNDING) | (odd > 1 + _ROUNDING)]
+    if labelled and len(odd) <= (1 - MIN_SHARE_OF_ANY) * len(predictions):
+        return True
+    return len(odd) <= (1 - MIN_TASK_SHARE) * len(predictions) and _are_codes({canonical(float(n)) for n in far})
+
+
+def _are_codes(values: Collection[str]) -> bool:
+    """Return whether *values* may stand for unknown ones beside 0 and 1: few, and no 2, which goes on counting.
+
+    >>> _are_codes({"-1", "99", "n.a."}), _are_codes({"2", "3"}), _are_codes({"1.5"})
+    (True, False, False)
+    """
+    return len(values) <= MAX_CODES and "2" not in values and not any(map(_FRACTION.fullmatch, values))
 
 
 def _undecided(labels: LabelSample | None) -> DataError:
@@ -120,14 +184,14 @@ def _undecided(labels: LabelSample | None) -> DataError:
 
 
 def _task_of_labels(labels: LabelSample | None, wishes: ColumnWishes) -> Task:
-    """Return the task that labels suggest: binary for two names, regression for many numbers, else multiclass."""
+    """Return the task that labels suggest: binary for two names or whole numbers, regression for many, else multiclass.
+
+    Of 0 and 1 a few others may be among the labels.
+    """
     if labels is None:
         return Task.REGRESSION
-    if (
-        wishes.positive is not None
-        or set(labels.values) <= BINARY_LABELS
-        or (len(labels.values) == 2 and not labels.numbers)
-    ):
+    two = len(labels.values) == 2 and (labels.whole_numbers or not labels.numbers)
+    if wishes.positive is not None or labels.zero_one or two:
         return Task.BINARY
     if labels.numbers and not (labels.whole_numbers and len(labels.values) <= MAX_CLASSES // 2):
         return Task.REGRESSION
@@ -137,52 +201,21 @@ def _task_of_labels(labels: LabelSample | None, wishes: ColumnWishes) -> Task:
 def positive_label(labels: LabelSample | None, wishes: ColumnWishes) -> str | None:
     """Return the label that counts as 1 in a binary task; None where labels are 0 and 1 or false and true.
 
-    It is the one with higher predictions; without predictions the one among `_POSITIVE_WORDS`; else the rarest.
+    It is the one with higher predictions; without predictions the greater of two numbers, the one among
+    `_POSITIVE_WORDS`, else the rarest.
     """
     if wishes.positive is not None:
         return canonical(wishes.positive)
-    if labels is None or set(labels.values) <= BINARY_LABELS:
+    if labels is None or labels.zero_one:
         return None
     means = {value: _mean_score(labels, value) for value in labels.values}
     if len(set(means.values())) == len(means) and None not in means.values():
         return max(means, key=lambda value: means[value] or 0.0)
+    if len(labels.values) == 2 and all(re.fullmatch(r"-?\d+", value) for value in labels.values):
+        return max(labels.values, key=int)
     return next(
         (value for word in _POSITIVE_WORDS for value in labels.values if value.casefold() == word), labels.values[0]
     )
-
-
-def possible_labels(table: pa.Table, parts: Mapping[str, str], features: Iterable[str]) -> Iterator[str]:
-    """Yield a remark for each feature that may be the label: two values that go with the prediction, and no label.
-
-    Parameters
-    ----------
-    table
-        A sample of the log.
-    parts
-        Role to column.
-    features
-        The features.
-    """
-    if "label" in parts or "prediction" not in parts or not pa.types.is_floating(table[parts["prediction"]].type):
-        return
-    for name in features:
-        auc = _auc(table[name], table[parts["prediction"]])
-        if max(auc, 1 - auc) >= TELLING_AUC:
-            goes = f"`{name}` has two values and goes with the prediction (AUC {max(auc, 1 - auc):.2f})"
-            yield f"{goes}: if it is the label and no input, name it with --label {name}"
-
-
-def _auc(values: pa.ChunkedArray, made: pa.ChunkedArray) -> float:
-    """Return how surely the larger of two values has the larger prediction; .5 where there are not two values."""
-    there = pc.and_(values.is_valid(), made.is_valid())
-    texts = np.array([canonical(value) for value in values.filter(there).to_pylist()], object)
-    kinds, member = np.unique(texts, return_inverse=True)
-    n = np.bincount(member, minlength=2)
-    if len(kinds) != 2 or n.min() < MIN_OF_A_VALUE:
-        return 0.5
-    from sklearn.metrics import roc_auc_score  # slow
-
-    return float(roc_auc_score(member, made.filter(there).to_numpy()))
 
 
 def _mean_score(labels: LabelSample, value: str) -> float | None:

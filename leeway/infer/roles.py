@@ -63,12 +63,16 @@ _MIN_SHARE = 0.9
 
 @dataclass(frozen=True)
 class ColumnWishes:
-    """What the user has set: columns by role, *refused* roles without a column, the task, the positive label."""
+    """What the user has set: columns by role, *refused* roles without a column, the task, the positive label.
+
+    With *as_history* a log's predictions and versions are neither used nor features: its labels tell the task.
+    """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     task: Task | None = None
     positive: str | None = None
     refused: frozenset[str] = frozenset()
+    as_history: bool = False
 
     @classmethod
     def of(cls, columns: Mapping[str, str | None], task: Task | None, positive: str | None) -> ColumnWishes:
@@ -114,13 +118,24 @@ def find_columns(
 
 
 def _wished(table: pa.Table, wishes: ColumnWishes, here: Iterable[str]) -> dict[str, str]:
+    """Return the columns that the user has named for the roles *here*; ProjectError if the log does not have one."""
     columns = {part: column for part, column in wishes.columns.items() if part in here}
     for part, column in columns.items():
         if column not in table.column_names:
             guess = did_you_mean(column, table.column_names) or f"; its columns are {', '.join(table.column_names)}"
             msg = f"--{part.replace('_', '-')} names `{column}`, which is not a column of the log{guess}"
             raise ProjectError(msg, hint="write the column's name as it is in the log")
+        if why := _unfit_reason(part, table[column]):
+            msg = f"--{part.replace('_', '-')} names `{column}`, which cannot be it: {why}"
+            raise DataError(msg, hint="name a column of numbers or text, or write this one as such")
     return columns
+
+
+def _unfit_reason(part: str, column: pa.ChunkedArray) -> str:
+    """Return why no value of a column could have the role *part*; empty where it could. Times are tried later."""
+    if part in ("prediction", "label") and pa.types.is_temporal(column.type):
+        return f"holds {column.type}, not numbers or text"
+    return "" if part in ("time", "label_time") else feature_columns.no_value_reason(column)
 
 
 def _of_labels(labels: pa.Table, wishes: ColumnWishes, key: str) -> dict[str, str]:
@@ -132,7 +147,7 @@ def _of_labels(labels: pa.Table, wishes: ColumnWishes, key: str) -> dict[str, st
         columns |= {} if (best := next(times, None)) is None else {"label_time": best[0]}
     free = [name for name in free if name not in columns.values()]
     if "label" not in columns:
-        only = ((name, "") for name in free if len(free) == 1)
+        only = ((name, "") for name in free if len(free) == 1 and _is_answer(labels[name]))
         best = next(itertools.chain(_candidates("label", labels, free), only), None)
         columns |= {} if best is None else {"label": best[0]}
     for part, what in (("label_time", "the time when each label became known"), ("label", "the label")):

@@ -13,7 +13,15 @@ import pyarrow as pa
 from features.conventions import Times
 from features.errors import DataError
 from features.window import from_ms
-from leeway.infer import feature_columns, label_delays, log_files, log_sample, periods, prediction_columns
+from leeway.infer import (
+    answer_remarks,
+    feature_columns,
+    label_delays,
+    log_files,
+    log_sample,
+    periods,
+    prediction_columns,
+)
 from leeway.infer.columns import InferredColumns, infer_columns
 from leeway.infer.log_sample import LogSample
 from leeway.infer.periods import InferredPeriods
@@ -118,6 +126,8 @@ def draft(log: Log, wishes: ColumnWishes, project_folder: Path, now: datetime, *
     if not len(ms):
         msg = f"no time in `{inferred.columns['time']}` lies between 1990 and now"
         raise DataError(msg, hint="--time names another column")
+    first, last = periods.bounds(ms)
+    ms = ms[(ms >= first) & (ms <= last)]
     low, high = (
         int(value) for value in np.quantile(ms, (_OUTLIER_SHARE / 10, 1 - _OUTLIER_SHARE / 10), method="nearest")
     )
@@ -131,13 +141,18 @@ def draft(log: Log, wishes: ColumnWishes, project_folder: Path, now: datetime, *
         periods=cut,
         label_delay=periods.label_delay(label_delays.observed(log.events, log.labels, inferred), cut.windows.slide),
         times=times,
-        remarks=(*log.remarks, *_label_remarks(log, inferred)),
+        remarks=(*log.remarks, *_remarks(log, wishes, inferred)),
     )
 
 
-def _label_remarks(log: Log, inferred: InferredColumns) -> Iterator[str]:
-    table = feature_columns.plain_columns(log.sample.table)
-    yield from prediction_columns.possible_labels(table, inferred.columns, inferred.features)
+def _remarks(log: Log, wishes: ColumnWishes, inferred: InferredColumns) -> Iterator[str]:
+    """Yield what the user should know of the predictions and labels; of the task only where it was not named."""
+    table, parts = feature_columns.plain_columns(log.sample.table), inferred.columns
+    yield from answer_remarks.possible_labels(table, parts, inferred.features)
+    if wishes.task is None:
+        others = None if log.label_rows is None else feature_columns.plain_columns(log.label_rows)
+        made = table[parts["prediction"]] if "prediction" in parts else None
+        yield from answer_remarks.on_task(inferred.task, made, prediction_columns.label_sample(table, parts, others))
 
 
 def _in_all_files(inferred: InferredColumns, log: Path, project_folder: Path) -> tuple[InferredColumns, Path]:

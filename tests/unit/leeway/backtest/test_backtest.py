@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from features import errors
+from features.schema import Task
 from leeway.backtest import history, settings
 from leeway.infer.roles import ColumnWishes
 from tests.support import changing_log
-from tests.support.command_line import document, invoke
+from tests.support.command_line import SMALL_PROJECT, document, invoke
 
 pytestmark = pytest.mark.slow  # trains some fifty models
 
@@ -70,3 +73,56 @@ def test_a_log_without_labels_is_refused_in_words(tmp_path: Path) -> None:
     pd.read_parquet(log).drop(columns=["label", "label_time"]).to_parquet(log)
     with pytest.raises(errors.DataError, match="no column looks like"):
         invoke(tmp_path / "leeway.yaml", "backtest", str(log))
+
+
+@pytest.mark.parametrize(
+    ("answer", "task"),
+    [
+        (lambda x, label: 1 / (1 + np.exp(-3 * x)), Task.BINARY),
+        (lambda x, label: 3 * x, Task.BINARY),  # log-odds: the labels tell the task
+        (lambda x, label: np.where(x > 0, "yes", "no"), Task.BINARY),
+        (lambda x, label: np.where(x > 1, "high", np.where(x > 0, "middle", "low")), Task.MULTICLASS),
+        (lambda x, label: x * 10, Task.REGRESSION),
+    ],
+    ids=["probabilities", "log-odds", "two names", "three names", "numbers"],
+)
+@pytest.mark.parametrize("version", [None, "v7"])
+def test_predictions_of_the_log_are_ignored_with_or_without_versions(
+    tmp_path: Path, answer: Any, task: Task, version: str | None
+) -> None:
+    """They are no features either; the task is that of the labels."""
+    log = changing_log.write(tmp_path / "log.parquet", days=30, change=None)
+    frame = pd.read_parquet(log)
+    made = answer(frame["x"].to_numpy(), frame["label"].to_numpy())
+    frame = frame.assign(score=made) if version is None else frame.assign(score=made, model_version=version)
+    if task is not Task.BINARY or made.dtype.kind == "U":
+        frame["label"] = made
+    frame.to_parquet(log)
+    with settings.drafted(log, ColumnWishes()) as project:
+        model = project.model()
+        read = history.read(model)
+
+    assert task is model.schema.task
+    assert {"x", "z"} == set(model.schema.features)
+    assert len(frame) == read.requests.num_rows == read.labels.num_rows
+    assert 0 == read.rejected
+
+
+def test_predictions_without_labels_are_refused_with_the_option_that_names_them(tmp_path: Path) -> None:
+    """There is no project file whose keys a hint could name."""
+    log = changing_log.write(tmp_path / "log.parquet", days=30, change=None)
+    pd.read_parquet(log).rename(columns={"label": "score"}).drop(columns="label_time").to_parquet(log)
+    with pytest.raises(errors.DataError, match="no column looks like the label") as refused:
+        invoke(tmp_path / "leeway.yaml", "backtest", str(log))
+
+    assert "--label COLUMN" in str(refused.value.hint)
+
+
+def test_a_project_that_cannot_be_replayed_is_told_of_the_log_of_ones_own(tmp_path: Path) -> None:
+    """A first `leeway backtest` in a folder with a project that has no trainer: LOG needs none."""
+    project = tmp_path / "leeway.yaml"
+    project.write_text(SMALL_PROJECT)
+    with pytest.raises(errors.ProjectError) as refused:
+        invoke(project, "backtest")
+
+    assert "leeway backtest LOG" in str(refused.value.hint)

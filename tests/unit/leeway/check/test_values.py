@@ -40,7 +40,7 @@ def test_classes_where_probabilities_are_wanted(bench: Bench, values: list[Any])
 
 @pytest.mark.parametrize(
     ("spelled", "key"),
-    [(("yes", "no"), "yes"), (("UP", "DOWN"), "UP"), ((1, 2), "1"), ((-1, 1), "1"), (("fraud", "fine"), "fraud")],
+    [(("yes", "no"), "yes"), (("UP", "DOWN"), "UP"), ((1, 2), "2"), ((-1, 1), "1"), (("fraud", "fine"), "fraud")],
 )
 def test_labels_that_need_a_positive_one(bench: Bench, spelled: tuple[Any, ...], key: str) -> None:
     """Labels that are not 0 and 1 are an error that names them and the key; with the key all is well."""

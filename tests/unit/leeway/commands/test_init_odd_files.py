@@ -8,11 +8,16 @@ import select
 import sys
 import tempfile
 import time
+import uuid
+from datetime import datetime
+from datetime import time as time_of_day
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -20,8 +25,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from features.errors import DataError, LeewayError
+from features.events import decode
+from features.schema import FeatureKind
+from features.window import UTC
 from leeway import cli
-from leeway.infer import csv_dialect, log_sample, time_columns
+from leeway.infer import columns, csv_dialect, feature_columns, log_sample, time_columns
 from leeway.infer.roles import ColumnWishes
 from leeway.init import draft
 from leeway.project.load import Project
@@ -90,6 +98,98 @@ def test_columns_of_every_type(tmp_path: Path) -> None:
         assert f"# left out: {name}: it never has a value in the sample" in text
     assert "# left out: late: Leeway has a column of this name" in text
     assert '# left out: "": it has no name' in text
+
+
+def every_type() -> dict[str, pa.Array]:
+    """Return a column of each kind of type that pyarrow writes to Parquet, by a name for it."""
+    n = range(40)
+    ints, words = pa.array([i % 5 for i in n], pa.int64()), pa.array([f"w{i % 3}" for i in n])
+    plain = [pa.int8(), pa.int16(), pa.int32(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64(), pa.float32(),
+             pa.float64(), pa.decimal128(30, 2), pa.decimal256(60, 2), pa.bool_(), pa.duration("us")]  # fmt: skip
+    clocks = [pa.timestamp("s"), pa.timestamp("ns", "Europe/Berlin"), pa.date32(), pa.date64()]
+    at = pa.array([datetime(2024, 1, 1 + i % 28, tzinfo=UTC) for i in n], pa.timestamp("us", "UTC"))
+    columns = {str(kind): ints.cast(kind) for kind in plain} | {str(kind): at.cast(kind) for kind in clocks}
+    pairs = pa.array([[i, i] for i in n], pa.list_(pa.int32(), 2))
+    tensors = pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(pa.int32(), [2]), pairs)
+    return columns | {
+        "halffloat": pa.array(np.array([np.nan, *n[1:]], np.float16)),
+        "nulls": pa.nulls(40), "text": words, "large": words.cast(pa.large_string()),
+        "dictionary": words.dictionary_encode(), "numbers as dictionary": ints.dictionary_encode(),
+        "bytes": pa.array([b"\xff\xfe"] * 40), "large bytes": pa.array([b"\xff"] * 40, pa.large_binary()),
+        "fixed bytes": pa.array([bytes([255 - i] * 16) for i in n], pa.binary(16)),
+        "time32": pa.array([time_of_day(i % 24) for i in n], pa.time32("s")),
+        "time64": pa.array([time_of_day(i % 24) for i in n], pa.time64("ns")),
+        "list": pa.array([[i] for i in n]), "large list": pa.array([[i] for i in n], pa.large_list(pa.int8())),
+        "fixed list": pairs, "struct": pa.array([{"a": i} for i in n]), "tensor": tensors,
+        "map": pa.array([[("k", i)] for i in n], pa.map_(pa.string(), pa.int64())),
+    }  # fmt: skip
+
+
+EVERY_TYPE = every_type()
+
+
+@pytest.mark.parametrize("kind", sorted(EVERY_TYPE))
+@pytest.mark.parametrize("part", ["feature", "id", "time", "prediction", "label"])
+def test_no_type_of_parquet_stops_it(tmp_path: Path, kind: str, part: str) -> None:
+    """A column is a feature or left out with the reason; for a part that it cannot have it is refused."""
+    n = range(40)
+    log = pa.table({
+        "id": [f"e{i}" for i in n], "time": [datetime(2024, 1, 1, i % 24, i, tzinfo=UTC) for i in n],
+        "prediction": [i / 40 for i in n], "label": [i % 2 for i in n], "x": [i % 7 / 2 for i in n],
+        "odd": EVERY_TYPE[kind],
+    })  # fmt: skip
+    pq.write_table(log, tmp_path / "a.parquet")
+    words = ["-p", str(tmp_path), "init", "--from", str(tmp_path / "a.parquet")]
+    done = CliRunner().invoke(cli.app, words if part == "feature" else [*words, f"--{part}", "odd"]).exception
+
+    assert done is None or isinstance(done, SystemExit | LeewayError)
+    if part == "feature":
+        text = (tmp_path / "leeway.yaml").read_text()
+        assert ("odd" in Project.load(tmp_path).model().schema.features) != ("# left out: odd: " in text)
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary(3)], ids=str)
+def test_bytes_that_are_text_are_read_as_such(tmp_path: Path, kind: pa.DataType) -> None:
+    """Old writers do not mark text; the decoder reads it, so ids, labels and categories among it have their roles."""
+    n = range(40)
+    log = pa.table({
+        "id": pa.array([b"e%02d" % i for i in n], kind),
+        "time": [datetime(2024, 1, 1, i % 24, i, tzinfo=UTC) for i in n], "prediction": [i / 40 for i in n],
+        "label": pa.array([[b"no!", b"yes"][i % 2] for i in n], kind),
+        "town": pa.array([[b"Ulm", b"Rom", b"K\xc3\xb6"][i % 3] for i in n], kind),
+    })  # fmt: skip
+    pq.write_table(log, tmp_path / "a.parquet")
+    CliRunner().invoke(cli.app, ["-p", str(tmp_path), "init", "--from", str(tmp_path / "a.parquet")])
+    model = Project.load(tmp_path).model()
+    made = decode.read_events(model.schema, "predictions", model.events.predictions)
+
+    assert ("id", "label") == (model.schema.columns.id, model.schema.columns.label)
+    assert "yes" == model.events.positive
+    assert {"town": FeatureKind.CATEGORICAL} == dict(model.schema.features)
+    assert (40, 0) == (made.table.num_rows, len(made.rejects))
+
+
+def test_an_id_of_bytes_that_are_no_text_is_left_out_with_the_fix(tmp_path: Path) -> None:
+    """Its name is not the reason: UUIDs in 16 bytes have to be written as text."""
+    ids = pa.array([uuid.uuid5(uuid.NAMESPACE_OID, str(i)).bytes for i in range(40)], pa.binary(16))
+    at = [datetime(2024, 1, 1, i % 24, i, tzinfo=UTC) for i in range(40)]
+    log = pa.table(
+        {"id": ids, "time": at, "prediction": [i / 40 for i in range(40)], "x": [i % 7 / 2 for i in range(40)]}
+    )
+    inferred = columns.infer_columns(log)
+
+    assert "holds fixed_size_binary[16] that is no text in UTF-8; write it as text" == inferred.left_out["id"]
+
+
+def test_other_encodings_are_plain_columns() -> None:
+    """Types that other writers than this pyarrow may use: views, runs, and half floats in a dictionary."""
+    words = pa.array(["a", "a", "b"])
+    half = pa.DictionaryArray.from_arrays(pa.array([0, 0, 1], pa.int8()), pa.array(np.array([1, 2], np.float16)))
+    table = pa.table({"view": pa.array(["a", "a", "b"], pa.string_view()), "runs": pc.run_end_encode(words), "f": half})
+    plain = feature_columns.plain_columns(table)
+
+    assert words.to_pylist() == plain["view"].to_pylist() == plain["runs"].to_pylist()
+    assert [1.0, 1.0, 2.0] == plain["f"].to_pylist()
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
