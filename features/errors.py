@@ -24,9 +24,9 @@ LeewayError
 │   └── UntrustedArtifact it holds types that are not on the loader's trust list
 ├── TransformError        a transform of the project cannot be imported, raised, or returned something unusable
 ├── RequestError          a prediction request is wrong; names field, value and fix
-├── DeliveryError         an alert could not be delivered
-└── Outage                the same call may succeed later, without any change here; all `...Away` and `LandingBusy` are
-    └── NotReady          a served model cannot answer now: none is loaded, or too many requests wait
+├── Outage                the same call may succeed later, without any change here; all `...Away` and `LandingBusy` are
+│   └── NotReady          a served model cannot answer now: none is loaded, or too many requests wait
+└── DeliveryError         an alert could not be delivered
 """
 
 from __future__ import annotations
