@@ -82,7 +82,7 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Monitor models in production for drift, and retrain them when it is found."""
+    """Monitor models in production for drift, and retrain them where drift calls for it."""
     ctx.obj = project_file
     PROJECT_FILE.set(project_file)
 

@@ -26,7 +26,7 @@ State = Annotated[
 ]
 
 commands = typer.Typer(
-    name="alerts", no_args_is_help=True, help="Deliver signed webhooks, list deliveries, repeat failed ones."
+    name="alerts", no_args_is_help=True, help="Deliver signed webhooks, list deliveries, retry failed ones."
 )
 
 
@@ -43,7 +43,7 @@ def deliver_due(
 ) -> None:
     """Send all due messages to the endpoints that subscribe to them. Exit code 3 if any could not be delivered.
 
-    Several may run at once: each message is sent by one of them.
+    Several processes may run at once; each message is sent by only one of them.
     """
     with context.open(ctx.obj) as opened:
         if not opened.project.alerts.endpoints:
@@ -80,9 +80,9 @@ def _watch(opened: Context) -> None:
 @commands.command("list")
 def list_deliveries(
     ctx: typer.Context,
-    endpoint: Annotated[str | None, typer.Option(help="Only those to this endpoint.")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="Only deliveries to this endpoint.")] = None,
     state: State = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Show at most this many deliveries, the newest.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """Show deliveries: state, attempts, when the next one is due, and the last error."""
@@ -110,10 +110,10 @@ def _row(delivery: Delivery, kind: str) -> tuple[Any, ...]:
 @commands.command()
 def replay(
     ctx: typer.Context,
-    delivery: Annotated[int, typer.Argument(help="Its id in `leeway alerts list`.")],
+    delivery: Annotated[int, typer.Argument(help="The delivery's id in `leeway alerts list`.")],
     as_json: AsJson = False,
 ) -> None:
-    """Make a dead delivery due again, with all its attempts left."""
+    """Schedule a dead delivery again, with the full number of attempts."""
     with context.open(ctx.obj) as opened:
         again = outbox.requeue(opened.registry, delivery, now=datetime.now(UTC))
     if as_json:

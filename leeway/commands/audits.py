@@ -21,9 +21,9 @@ from registry.audit_log import verification
 from registry.audit_log.evidence import Evidence
 from registry.audit_log.heads import Signer
 
-_FILE = typer.Argument(help="An export; the project's registry, if absent.", show_default=False)
+_FILE = typer.Argument(help="An export; by default the project's registry is checked.", show_default=False)
 _RECEIVED = typer.Option(
-    help="A file of message bodies that a receiver has stored, one a line: compared with the log too."
+    help="A file of alert bodies that a receiver has stored, one per line, to compare with the log."
 )
 _KEY = typer.Option("--key-file", help="For an export: the file with the key (`audit-key` in the state folder).")
 _KEY_ENV = typer.Option("--key-env", help="For an export: the environment variable with the key.")
@@ -48,8 +48,8 @@ def verify(
 ) -> None:
     """Check the audit log's hash chain, every row against the log, and the log against its signed heads.
 
-    Changes nothing. Exit code 1 with findings. With FILE neither project nor database is needed; without its key,
-    signatures are not checked.
+    Changes nothing. Exit code 1 with findings. With FILE, neither project nor database is needed; signatures are then
+    checked only with --key-file or --key-env.
     """
     evidence = audit_export.read(file, _signer(key_file, key_env)) if file else _of_project(ctx.obj)
     if received is not None:
@@ -66,7 +66,7 @@ def verify(
 
 
 def export(ctx: typer.Context, file: Annotated[Path, typer.Argument(help="The file to write.")]) -> None:
-    """Write the log, the digests of all rows and the signed heads to FILE, for `leeway audit verify FILE` anywhere."""
+    """Write the audit log, the digests of all rows and the signed heads to FILE, for `leeway audit verify FILE`."""
     lines = audit_export.write(_of_project(ctx.obj), file, now=datetime.now(UTC))
     show.note(f"{show.text(file)}: {lines:,} lines. [bold]leeway audit verify {show.text(file)}[/] checks it.")
 
@@ -76,9 +76,10 @@ def accept(
     because: Annotated[str, typer.Option("--because", help="The reason, for the audit log.")],
     actor: Actor = USER,
 ) -> None:
-    """Accept all rows as they are, and begin a new file of signed heads: after a restored backup or a manual repair.
+    """Accept all rows as they are, and begin a new file of signed heads.
 
-    The findings until then are recorded in the log. A line of the log that was altered stays a finding.
+    For use after a restored backup or a manual repair. The findings so far are recorded in the log. A line of the log
+    that was altered remains a finding.
     """
     with context.open(ctx.obj) as opened:
         findings = operations.accept(opened.registry, because=because, actor=actor, now=datetime.now(UTC))

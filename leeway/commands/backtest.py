@@ -17,12 +17,12 @@ from leeway.terminal import show
 Log = Annotated[
     Path | None,
     typer.Argument(
-        help="A labelled log (a file or folder), with settings as `leeway init` writes; else the project's."
+        help="A labelled log (a file or folder), with the settings of `leeway init`; by default the project's events."
     ),
 ]
 Policies = Annotated[
     list[Path] | None,
-    typer.Option("--policy", help="A YAML file with the keys in which a policy differs from the project's."),
+    typer.Option("--policy", help="A YAML file with the keys that differ from the project's policy."),
 ]
 
 
@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 def backtest(  # noqa: PLR0913 - one parameter an option
     ctx: typer.Context,
     log: Log = None,
-    model: Annotated[str | None, typer.Option(help="The model of the project; needed where there are several.")] = None,
+    model: Annotated[str | None, typer.Option(help="The model; needed if the project has several.")] = None,
     policy: Policies = None,
     first_until: When = None,
     label: Column = None,
@@ -43,17 +43,17 @@ def backtest(  # noqa: PLR0913 - one parameter an option
     label_time: Column = None,
     positive: Positive = None,
     task: Annotated[
-        Task | None, typer.Option(help="What a model of LOG predicts; by default as its labels suggest.")
+        Task | None, typer.Option(help="What the model of LOG predicts; by default inferred from the labels.")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write a page with the loss over time to this file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write an HTML page with the loss over time to this file.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Replay the whole loop on a labelled history in event time: what would it have done, and would it have helped?
 
-    Monitors, decisions, training, gate, promotions and rollbacks are the real ones, in a registry that is thrown away.
-    --first-until is where the first training period ends, by default where the baseline does. Beside the loop: no refit
-    at all, as many refits evenly spaced and at random, a refit at every window, and no model. Columns of LOG are
-    inferred, as in `leeway init`, where they are not named; rows without an id are numbered.
+    Monitors, decisions, training, gate, promotions and rollbacks run as in production, in a temporary registry. They
+    are compared with no refit, with as many refits evenly spaced and at random, with a refit at every window, and with
+    no model. --first-until is the end of the first training period, by default the end of the baseline. Columns of LOG
+    that you do not name are inferred as in `leeway init`; rows without an id are numbered.
     """
     if log is not None:
         columns = {"label": label, "id": id_, "time": time, "label_time": label_time}

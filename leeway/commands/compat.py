@@ -26,9 +26,9 @@ from retrain_flows.data import baseline_rows
 
 Method = Annotated[
     str | None,
-    typer.Option(help="A method by the system's own name. Columns that it does not apply to use the system's default."),
+    typer.Option(help="A method, as the system names it. Columns that it does not fit use the system's default."),
 ]
-Threshold = Annotated[float | None, typer.Option(help="In place of the system's default; TFDV has none.")]
+Threshold = Annotated[float | None, typer.Option(help="Overrides the system's default; TFDV has no default.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,9 @@ def compat(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Show the drift metrics that Evidently, NannyML or TFDV would report for the predictions of a period.
 
-    The rows of --start to --end are compared with those of the champion's baseline or, without a champion, with those
-    of `baseline` in the project file: features and prediction, with the other system's formulas, bins, treatment of
-    missing values and thresholds. Leeway's own verdicts are in `leeway status`.
+    Features and predictions from --start to --end are compared with those of the champion's baseline. If there is no
+    champion, the period of `baseline` in the project file is used. Formulas, bins, treatment of missing values and
+    thresholds are those of the other system. Leeway's own verdicts are in `leeway status`.
     """
     if method is not None and method not in methods(system):
         msg = f"{title(system)} has no method {method!r}; it has {', '.join(methods(system))}"

@@ -35,11 +35,11 @@ def dashboard(
     port: Port = 8321,
     name: HostNames = None,
 ) -> None:
-    """Serve the pages until stopped with Ctrl-C.
+    """Serve the dashboard until stopped with Ctrl-C.
 
-    The password is that of LEEWAY_DASHBOARD_PASSWORD or, where that is not set, a random one in a file whose path is
-    printed. Browsers ask for it (any user name), programs send it as a bearer token. To serve other machines, put a
-    proxy with TLS in front, and allow its host with --name.
+    The password is that of LEEWAY_DASHBOARD_PASSWORD. If this is not set, a random password is written to a file whose
+    path is printed. Browsers ask for the password (any user name); programs send it as a bearer token. To serve other
+    machines, put a proxy with TLS in front, and allow its host with --name.
     """
     with context.open(ctx.obj) as opened:
         policies = {name: model.monitor for name, model in opened.project.models.items()}

@@ -6,7 +6,7 @@ import typer
 
 from leeway.commands import features_build, features_diff
 
-app = typer.Typer(no_args_is_help=True, help="Features: training sets, and logged values beside recomputed ones.")
+app = typer.Typer(no_args_is_help=True, help="Build training sets; compare logged features with recomputed ones.")
 app.command("diff")(features_diff.diff)
 app.command("build")(features_build.build)
 

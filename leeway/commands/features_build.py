@@ -43,15 +43,16 @@ def build(  # noqa: PLR0913 - one parameter an option
     out: Annotated[Path, typer.Option(help="A new folder for the Parquet files and their manifest.")],
     as_of: When = None,
     model: ModelName = None,
-    engine: Annotated[Engine, typer.Option(help="A Flink batch job, or this process: the same set.")] = Engine.FLINK,
+    engine: Annotated[
+        Engine, typer.Option(help="Compute in a Flink batch job or in this process; the result is the same.")
+    ] = Engine.FLINK,
     as_json: AsJson = False,
 ) -> None:
     """Write the training set of a period: matured predictions with features and labels, as a retrain would read them.
 
-    Predictions and labels are joined by the function that the monitors use, and features of facts are computed where
-    the log has no value. Rows under a data fault are left out. With
-    --as-of only what had matured by that event time is there; by default the labels of the whole period count. Exit
-    code 1 if some records could not be read.
+    Predictions and labels are joined by the same function as in the monitors, and features of facts are computed where
+    the log has no value. Rows under a data fault are left out. With --as-of, only rows that had matured by that event
+    time are included; by default the labels of the whole period count. Exit code 1 if some records could not be read.
     """
     if start >= end:
         msg = f"the period ends before it starts: {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"

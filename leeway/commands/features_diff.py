@@ -27,15 +27,17 @@ def diff(  # noqa: PLR0913 - one parameter an option
     ctx: typer.Context,
     start: PeriodStart,
     end: PeriodEnd,
-    sample: Annotated[int, typer.Option(min=1, help="Most predictions that are compared.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Chooses the predictions: the same ones for the same seed.")] = 0,
-    shown: Annotated[int, typer.Option("--show", min=0, help="Most differences of a feature that are listed.")] = 10,
+    sample: Annotated[int, typer.Option(min=1, help="At most this many predictions are compared.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the random choice of predictions.")] = 0,
+    shown: Annotated[
+        int, typer.Option("--show", min=0, help="At most this many differences per feature are listed.")
+    ] = 10,
     model: ModelName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the features of facts in the prediction log with what the facts give now.
+    """Compare features of facts in the prediction log with values recomputed from the facts as they are now.
 
-    Values are equal to the last bit, or they differ. Exit code 1 if any does, or if facts could not be used.
+    Values must be equal to the last bit. Exit code 1 if any differs, or if facts could not be used.
     """
     project = Project.load(ctx.obj)
     chosen = project.model(model)

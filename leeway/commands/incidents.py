@@ -40,7 +40,9 @@ class ListByDefault(TyperGroup):
 def register(app: typer.Typer) -> None:
     """Add the commands to *app*."""
     group = typer.Typer(
-        cls=ListByDefault, rich_markup_mode="markdown", help="List incidents, or say what one is after all."
+        cls=ListByDefault,
+        rich_markup_mode="markdown",
+        help="List incidents, or reclassify one as drift or as a data fault.",
     )
     group.command(LIST)(list_incidents)
     group.command()(accept)
@@ -49,17 +51,17 @@ def register(app: typer.Typer) -> None:
 
 def accept(
     ctx: typer.Context,
-    incident: Annotated[int, typer.Argument(help="Its id in `leeway incidents`.")],
-    accepted_as: Annotated[AcceptedAs, typer.Option("--as", help="What it is.")],
+    incident: Annotated[int, typer.Argument(help="The incident's id in `leeway incidents`.")],
+    accepted_as: Annotated[AcceptedAs, typer.Option("--as", help="The new classification.")],
     because: Annotated[str, typer.Option("--because", help="The reason, for the audit log.")],
     actor: Actor = USER,
     as_json: AsJson = False,
 ) -> None:
-    """Say that a data fault is drift after all, or that drift is a fault of the data.
+    """Reclassify a data fault as drift, or drift as a data fault.
 
-    A fault that is drift may be retrained for, and the same kind of fault of the same variables is judged as
-    drift until the model's next baseline. The rows of drift that is a fault are not trained on. Either can be taken
-    back by saying the other.
+    As drift, it may start a retrain, and the same kind of fault of the same variables is judged as drift until the
+    model has its next baseline. As a fault, its rows are left out of training. Accepting it as the other again
+    takes the decision back.
     """
     with context.open(ctx.obj) as opened:
         after = operations.accept_incident(
@@ -79,7 +81,7 @@ def list_incidents(
     everything: Annotated[bool, typer.Option("--all", help="Include resolved incidents.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List incidents with their decisions, and what each of them waits for."""
+    """List incidents, with the decision about each and what it waits for."""
     with context.open(ctx.obj) as opened:
         name = opened.model(model).name if model else None
         listed = [

@@ -32,7 +32,9 @@ def _kind(name: str | JobKind) -> JobKind:
 app = typer.Typer(no_args_is_help=True, help="Start, stop and replace streaming jobs on the Flink cluster.")
 _WHICH = f"Which job: {', '.join(KINDS)}."
 Kind = Annotated[JobKind, typer.Option("--kind", parser=_kind, metavar="KIND", show_default="monitor", help=_WHICH)]
-Replay = Annotated[bool, typer.Option(help="Read the topics from their beginning instead of restoring its state.")]
+Replay = Annotated[
+    bool, typer.Option(help="Read the topics from their beginning instead of restoring the job's state.")
+]
 
 
 def register(main: typer.Typer) -> None:
@@ -53,7 +55,7 @@ def submit(
 @app.command("list")
 def list_jobs(
     ctx: typer.Context,
-    ended: Annotated[bool, typer.Option(help="Ended jobs too, as far as Flink lists them.")] = False,
+    ended: Annotated[bool, typer.Option(help="Show ended jobs too, as far as Flink still lists them.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the jobs of all models: state, watermark, lag in event time, and records not read yet.

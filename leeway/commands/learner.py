@@ -15,7 +15,9 @@ from leeway.project.load import Model
 from leeway.terminal import show
 from retrain_flows.training.learner_branch import Branch
 
-app = typer.Typer(no_args_is_help=True, help="A model that learns in the stream: run, look at, fork, reset.")
+app = typer.Typer(
+    no_args_is_help=True, help="Online model that learns from the stream of samples: run, inspect, fork, reset."
+)
 
 
 app.command("fork")(learner_branches.fork)
@@ -32,15 +34,15 @@ def run(
     ctx: typer.Context,
     model: ModelName = None,
     once: Annotated[
-        bool, typer.Option(help="Learn all samples that are there from the beginning, in a Flink batch job, and end.")
+        bool, typer.Option(help="Learn all existing samples from the beginning in a Flink batch job, then stop.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Learn from the samples as they appear, until stopped; every slice is predicted before it is learned from.
+    """Learn from the samples as they appear, until stopped. Each slice is predicted before the model learns from it.
 
-    A streaming Flink job with the model in its checkpoints: after a stop or a crash the same command goes on where it
-    was. Snapshots are candidates of `leeway retrain`; none is served unless it passes the gate. A branch whose snapshot
-    was promoted and rolled back ends: `leeway learner fork` begins a new one.
+    This is a streaming Flink job with the model in its checkpoints: after a stop or a crash the same command resumes.
+    Snapshots are candidates of `leeway retrain`; none is served unless it passes the gate. A branch ends when its
+    snapshot is rolled back after a promotion; `leeway learner fork` begins a new one.
     """
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
@@ -54,7 +56,7 @@ def run(
 
 @app.command()
 def status(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False) -> None:
-    """Show how far the learner is, its prequential loss, and its snapshots."""
+    """Show the learner's progress, its prequential loss, and its snapshots."""
     with context.open(ctx.obj) as opened:
         about = learner_state.read(opened, opened.model(model))
     _print(about, as_json=as_json)
@@ -62,7 +64,7 @@ def status(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False)
 
 @app.command()
 def stop(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False) -> None:
-    """End the learner: the command that runs it on this state folder, and its job on the cluster; nothing is lost."""
+    """Stop the learner: the running command of this state folder, and its job on the cluster. Nothing is lost."""
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
         branch = learner_branch.existing(opened, chosen)

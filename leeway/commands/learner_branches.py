@@ -21,23 +21,24 @@ from retrain_flows.training import learner_branch
 from retrain_flows.training.learner_branch import Branch, BranchPlan, Snapshot
 
 Since = Annotated[
-    datetime | None, typer.Option("--from", formats=TIME_FORMATS, help="Learn from no sample before this, in UTC.")
+    datetime | None, typer.Option("--from", formats=TIME_FORMATS, help="Ignore samples before this time, in UTC.")
 ]
-Because = Annotated[str, typer.Option(help="Why, for the record.")]
+Because = Annotated[str, typer.Option(help="The reason, stored with the branch.")]
 
 
 def fork(
     ctx: typer.Context,
     because: Because,
-    at: Annotated[str | None, typer.Option(help="The snapshot, by the first characters of its digest.")] = None,
+    at: Annotated[str | None, typer.Option(help="The first characters of the snapshot's digest.")] = None,
     start: Since = None,
     model: ModelName = None,
     as_json: AsJson = False,
 ) -> None:
     """Begin a new branch from a snapshot.
 
-    By default it is the one that serves; else the newest, or the one before that which was rolled back. The new branch
-    learns from the samples after the snapshot, and after a roll-back from those after what was rolled back.
+    By default this is the snapshot that serves; otherwise the newest one, or, after a rollback, the newest before the
+    snapshot that was rolled back. The new branch learns from the samples after its snapshot; after a rollback, only
+    from those after the snapshot that was rolled back.
     """
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
@@ -56,7 +57,7 @@ def fork(
 def reset(
     ctx: typer.Context, because: Because, start: Since = None, model: ModelName = None, as_json: AsJson = False
 ) -> None:
-    """Begin a new branch with a new model of the trainer."""
+    """Begin a new branch with an untrained model from the trainer."""
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
         with own_branch.alone(opened, chosen):

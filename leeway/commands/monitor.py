@@ -37,7 +37,7 @@ def baseline(
     ctx: typer.Context,
     model: ModelName = None,
     version: Annotated[
-        str | None, typer.Option(help="The model version in the events; needed where there are several.")
+        str | None, typer.Option(help="The model version; needed if the events are of several versions.")
     ] = None,
     start: When = None,
     end: When = None,
@@ -46,8 +46,8 @@ def baseline(
     """Freeze the baseline of a model version from its events of a period (a Flink batch job).
 
     The period is --start to --end, by default `baseline.start` to `baseline.end` of the project file. The first version
-    with a baseline becomes the champion: the version that is monitored. So does one that has taken its place in the
-    log, where Leeway trained neither.
+    with a baseline becomes the champion, the version that is monitored. If Leeway trained neither of them, a version
+    that has replaced the champion in the log becomes champion too.
     """
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
@@ -96,14 +96,14 @@ def _period(model: Model, start: datetime | None, end: datetime | None) -> tuple
 def monitor(
     ctx: typer.Context,
     model: ModelName = None,
-    once: Annotated[bool, typer.Option(help="Judge the events that exist now (in batch), then stop.")] = False,
+    once: Annotated[bool, typer.Option(help="Judge the events so far in batch, then stop.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare every window with its version's baseline, as events arrive, until stopped with Ctrl-C.
 
-    After a stop or a crash it resumes from its last checkpoint: no window is reported twice, none is missing. Where the
-    project has a Flink cluster and the events are in topics, the job runs there and continues without the monitor. Once
-    running, it waits for servers that do not answer, and restarts a job that the cluster has lost.
+    After a stop or a crash it resumes from its last checkpoint: no window is reported twice, none is missing. If the
+    project has a Flink cluster and the events are in topics, the job runs on the cluster and continues without this
+    command. A running monitor waits for servers that do not answer, and restarts a job that the cluster has lost.
     """
     with context.open(ctx.obj) as opened:
         watching = consume_output.OutputConsumer(
@@ -137,10 +137,10 @@ def _print_dead_letters(watching: consume_output.OutputConsumer) -> None:
 
 
 def ingest(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False) -> None:
-    """Store the reports of jobs on a cluster in the registry, until stopped; for all models with events in topics.
+    """Store the reports of jobs on a cluster in the registry, for all models with events in topics, until stopped.
 
-    Reports wait in their topic while this does not run or the registry does not answer. After a stop or a crash it
-    resumes where it was; a report that is read twice is stored once.
+    Reports wait in their topic while this command does not run or the registry does not answer. After a stop or a crash
+    it resumes where it was; a report that is read twice is stored once.
     """
     with context.open(ctx.obj) as opened:
         names = [model] if model else [m.name for m in opened.project.models.values() if job_settings.follows_topics(m)]

@@ -38,18 +38,21 @@ def register(app: typer.Typer) -> None:
 def nearline(
     ctx: typer.Context,
     source: Annotated[
-        Path | None, typer.Argument(help="Directory in which files of events appear whole.", show_default=False)
+        Path | None, typer.Argument(help="Directory in which complete files of events appear.", show_default=False)
     ] = None,
-    target: Annotated[Path | None, typer.Argument(help="Directory of prediction events.", show_default=False)] = None,
+    target: Annotated[
+        Path | None, typer.Argument(help="Directory for the prediction events.", show_default=False)
+    ] = None,
     model: ModelName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Answer requests as they come, by the champion, until stopped with Ctrl-C or SIGTERM.
+    """Score requests with the champion as they arrive, until stopped with Ctrl-C or SIGTERM.
 
-    Without SOURCE and TARGET those of the topic of the model's `nearline` section, into the topic of
-    `events.predictions`; with both, files of events. A promotion is followed without a restart. Each request is
-    answered once; after a stop or a crash the same command goes on where it was. Where the project has a Flink cluster
-    and requests are in a topic, the job runs there and continues without the command.
+    Without SOURCE and TARGET, requests are read from the topic of the model's `nearline` section and predictions go to
+    the topic of `events.predictions`. With both, files of events are read and written. After a promotion, the new
+    champion answers without a restart. Each request is answered once; after a stop or a crash the same command
+    resumes. If the project has a Flink cluster and requests are in a topic, the job runs on the cluster and continues
+    without the command.
     """
     if (source is None) != (target is None):
         msg = "files need both a source and a target"

@@ -14,16 +14,20 @@ from features.window import UTC, parse_span
 
 TIME_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
 """How a time is written in an option."""
-_TIME = typer.Option(formats=TIME_FORMATS, help="In UTC.")
+_TIME = typer.Option(formats=TIME_FORMATS, help="A time in UTC.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 """The result as one JSON document on stdout, and nothing else there; see `docs/command-line.md`."""
-ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
+ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model; needed if the project has several.")]
 When = Annotated[datetime | None, _TIME]
 """A time that may be left out."""
 RequiredTime = Annotated[datetime, _TIME]
-PeriodStart = Annotated[datetime, typer.Option("--from", formats=TIME_FORMATS, help="First event time, in UTC.")]
-PeriodEnd = Annotated[datetime, typer.Option("--to", formats=TIME_FORMATS, help="The event time after the last.")]
+PeriodStart = Annotated[
+    datetime, typer.Option("--from", formats=TIME_FORMATS, help="Start of the period (event time), in UTC.")
+]
+PeriodEnd = Annotated[
+    datetime, typer.Option("--to", formats=TIME_FORMATS, help="End of the period (exclusive), in UTC.")
+]
 Column = Annotated[str | None, typer.Option(metavar="COLUMN", rich_help_panel="Which column is what")]
 """The column of a role in a log; inferred if it is left out."""
 IdColumn = Annotated[str | None, typer.Option("--id", metavar="COLUMN", rich_help_panel="Which column is what")]
@@ -34,7 +38,7 @@ HostNames = Annotated[
     list[str] | None,
     typer.Option("--name", help="A host name that requests may use, besides this machine's own; `*` allows any."),
 ]
-Partitions = Annotated[int, typer.Option(min=1, help="Of a topic that has to be created.")]
+Partitions = Annotated[int, typer.Option(min=1, help="Number of partitions if the topic has to be created.")]
 
 
 def address(host: str, port: int) -> str:

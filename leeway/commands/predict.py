@@ -70,29 +70,29 @@ def register(app: typer.Typer) -> None:
 
 def predict(  # noqa: PLR0913 - one parameter an option
     ctx: typer.Context,
-    target: Annotated[Path, typer.Argument(help="Directory of the run: a new one, or that of a run to go on with.")],
+    target: Annotated[Path, typer.Argument(help="Directory of the run: a new one, or that of a run to resume.")],
     start: PeriodStart,
     end: PeriodEnd,
     source: Annotated[
-        Path | None, typer.Option(help="Events: a directory or a file; by default events.predictions of the model.")
+        Path | None, typer.Option(help="A directory or file of events; by default the model's events.predictions.")
     ] = None,
     requests: Annotated[
-        bool, typer.Option("--requests", help="Events: the topic of the model's `nearline` section.")
+        bool, typer.Option("--requests", help="Score the request topic of the model's `nearline` section.")
     ] = False,
     to_topic: Annotated[
         bool,
-        typer.Option("--to-topic", help="Send prediction events to the topic of events.predictions, not into TARGET."),
+        typer.Option("--to-topic", help="Send prediction events to the topic of events.predictions, not to TARGET."),
     ] = False,
     partitions: Partitions = 4,
     model: ModelName = None,
-    version: Annotated[str | None, typer.Option(help="The version to use in place of the champion.")] = None,
-    force: Annotated[bool, typer.Option(help="Discard the run in TARGET and begin anew.")] = False,
+    version: Annotated[str | None, typer.Option(help="The version to use instead of the champion.")] = None,
+    force: Annotated[bool, typer.Option(help="Discard the run in TARGET and start over.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Score a period of events through Flink in batch, into Parquet files in TARGET or into a topic.
 
-    Each part of the input becomes one file, or is sent in one transaction, exactly once. A run that was interrupted
-    goes on with the same command, by the plan with which it began: the same files, offsets and version. Exit code 1 if
+    Each part of the input becomes one file, or is sent in one transaction, exactly once. After an interruption, the
+    same command resumes the run by its original plan: the same files, offsets and version. Exit code 1 if
     some records could not be used.
     """
     if start >= end:

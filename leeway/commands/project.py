@@ -40,7 +40,7 @@ def init(  # noqa: PLR0913 - one parameter an option
     ctx: typer.Context,
     source: Annotated[Path, typer.Option("--from", help="A file or folder of events.")],
     labels: Annotated[
-        Path | None, typer.Option(help="A file or folder of label events, where labels are not in the same rows.")
+        Path | None, typer.Option(help="A file or folder of label events, if the labels are not in the same rows.")
     ] = None,
     prediction: Column = None,
     label: Column = None,
@@ -63,10 +63,10 @@ def init(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Write a commented project file from a sample of your events.
 
-    Each role (id, time, prediction, ...) gets the column that you name or, by default, the one whose name or values
-    fit; on a terminal you are asked. Labels are looked for in the same rows, and in a folder or file called labels
-    beside them. A labelled log without predictions is history: a first model is trained on it. Exit code 1 if
-    `leeway check` would find an error.
+    Each role (id, time, prediction, ...) gets the column that you name; otherwise it is inferred from names and values,
+    and on a terminal you are asked. Labels are searched in the same rows, and in a folder or file called labels next to
+    the log. A labelled log without predictions is treated as history, on which a first model can be trained. Exit code
+    1 if `leeway check` would find an error.
     """
     path = ctx.obj / FILE_NAME if ctx.obj.is_dir() else ctx.obj
     starter_file.check_names(path, model, force=force)

@@ -27,7 +27,7 @@ from monitors.simulation.inject import FAULTS, ChangeKind
 T = TypeVar("T")
 Files = Annotated[
     list[Path] | None,
-    typer.Option("--policy", help="A YAML file with the keys in which a policy differs from the project's."),
+    typer.Option("--policy", help="A YAML file with the keys that differ from the project's policy."),
 ]
 Budgets = Annotated[
     list[str] | None, typer.Option("--budget", help="The project's policy with this false-alarm budget: 1 per 30 days.")
@@ -65,13 +65,13 @@ def replay(  # noqa: PLR0913 - one parameter an option
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Replay recorded history under one or several policies, before one is enabled. Nothing is stored, sent or trained.
+    """Replay recorded history under one or several policies, before you enable one. Nothing is stored, sent or trained.
 
-    The project file's policy is compared with those of --policy (keys of `monitor`, `incidents`, `signals` and
-    `windows` in place of the project's), --budget and --window; without these, with half and twice its budget. Each is
-    shown with the false alarms to expect, the incidents that it would have opened, and how soon it detects changes of
-    known size: `covariate` (sd of a feature), `prior` (share of labels), `concept` (rise of the loss), `missing`,
-    `units` and `stuck` (share of rows), or `fault` for these three.
+    The project file's policy is compared with those of --policy (files with keys of `monitor`, `incidents`, `signals`
+    and `windows` that replace the project's), --budget and --window; without these options, with half and twice its
+    budget. For each policy, the output shows the expected false alarms, the incidents that it would have opened, and
+    how soon it detects changes of known size: `covariate` (sd of a feature), `prior` (share of labels), `concept` (rise
+    of the loss), `missing`, `units` and `stuck` (share of rows), or `fault` for these three.
     """
     sizes_by_kind, soon = _shifts(shift or ()), _read(parse_span, within, "--within")
     with context.open(ctx.obj) as opened, show.working("Reading the recorded windows") as say:

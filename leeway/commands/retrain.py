@@ -31,12 +31,12 @@ AsOf = Annotated[
     datetime | None,
     typer.Option(
         formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
-        help="Use only what was known at this event time, in UTC; by default the newest reported window.",
+        help="Use only data known at this event time, in UTC; by default the end of the newest reported window.",
     ),
 ]
 Because = Annotated[str, typer.Option("--because", help="The reason, for the audit log.")]
 
-scheduled = typer.Typer(name="flows", no_args_is_help=True, help="Run retrains and audits by schedule, with Prefect.")
+scheduled = typer.Typer(name="flows", no_args_is_help=True, help="Run retrains and audits automatically, with Prefect.")
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +50,7 @@ def register(app: typer.Typer) -> None:
 def retrain(  # noqa: PLR0913 - one parameter an option
     ctx: typer.Context,
     model: ModelName = None,
-    first: Annotated[bool, typer.Option("--first", help="Train the first version, which passes no gate.")] = False,
+    first: Annotated[bool, typer.Option("--first", help="Train the first version; it needs no gate.")] = False,
     start: When = None,
     end: When = None,
     as_of: AsOf = None,
@@ -60,7 +60,7 @@ def retrain(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Train a challenger now and promote it if it passes the gate. Exit code 1 if it does not, 3 if the run fails.
 
-    With --first: train the first version on the labelled events of --start to --end (`baseline` of the project file).
+    With --first, train the first version on events from --start to --end (default: `baseline` in the project file).
     """
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
@@ -100,7 +100,7 @@ def _retrain(opened: Context, model: Model, as_of: datetime | None, because: str
 
 
 def react(ctx: typer.Context, model: ModelName = None, as_of: AsOf = None, as_json: AsJson = False) -> None:
-    """Decide about incidents, carry out decisions, follow trials and watches, retrain by schedule. Safe at any time."""
+    """Decide about incidents; carry out retrains, trials and comparisons after promotions. Safe to repeat."""
     with context.open(ctx.obj) as opened:
         names = [opened.model(model).name] if model else list(opened.project.models)
         done: dict[str, list[dict[str, str]]] = {name: [] for name in names}
@@ -126,7 +126,7 @@ def promote(
     actor: Actor = USER,
     as_json: AsJson = False,
 ) -> None:
-    """Make VERSION the champion: approves it if it waits for that, else by hand, without a gate, for the audit."""
+    """Approve VERSION if it waits for approval; otherwise promote it by hand, without the gate."""
     with context.open(ctx.obj) as opened:
         chosen, now = opened.model(model), datetime.now(UTC)
         waiting = [r for r in approval.awaiting(opened.registry, chosen.name) if r.challenger == version]
@@ -157,7 +157,7 @@ def refuse(
     actor: Actor = USER,
     as_json: AsJson = False,
 ) -> None:
-    """Refuse VERSION, whose run is held: it waits for approval or is on trial. Its incident stays open."""
+    """Refuse VERSION, a candidate that waits for approval or is on trial. Its incident stays open."""
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model).name
         run = approval.refuse(
@@ -172,12 +172,12 @@ def refuse(
 def rollback(
     ctx: typer.Context,
     because: Because,
-    to: Annotated[str | None, typer.Option(help="The version; by default the champion before.")] = None,
+    to: Annotated[str | None, typer.Option(help="The version; by default the previous champion.")] = None,
     model: ModelName = None,
     actor: Actor = USER,
     as_json: AsJson = False,
 ) -> None:
-    """Make the previous champion, or the version --to, champion again, with its baseline."""
+    """Make the previous champion, or the version of --to, champion again, with its baseline."""
     with context.open(ctx.obj) as opened:
         chosen, now = opened.model(model), datetime.now(UTC)
         champion = retrain_data.champion_of(opened.registry, chosen.name)
@@ -192,10 +192,10 @@ def rollback(
 def audit(
     ctx: typer.Context, model: ModelName = None, start: When = None, end: When = None, as_json: AsJson = False
 ) -> None:
-    """Recount a period in batch and compare; check files, every row and the audit log. Exit code 1 with findings.
+    """Recount a period in batch and compare it with the record; check files, all rows and the audit log.
 
-    By default the period ends with the newest window and is `audit.period` long. `verify` checks rows and log alone,
-    and changes nothing.
+    Exit code 1 with findings. By default the period ends with the newest window and is `audit.period` long. `verify`
+    checks only rows and log, and changes nothing.
     """
     if ctx.invoked_subcommand:
         return
@@ -218,9 +218,9 @@ def audit(
 @scheduled.command()
 def serve(
     ctx: typer.Context,
-    interval: Annotated[str, typer.Option("--every", help="How often to look for incidents.")] = "1m",
+    interval: Annotated[str, typer.Option("--every", help="Interval between two runs of `leeway react`.")] = "1m",
 ) -> None:
-    """Look for incidents every minute and audit by schedule, until stopped with Ctrl-C.
+    """Run `leeway react` every minute and `leeway audit` by schedule, until stopped with Ctrl-C.
 
     Uses the Prefect server of PREFECT_API_URL, or starts one on this machine that stops with the command.
     """

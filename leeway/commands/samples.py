@@ -27,7 +27,9 @@ from monitors.training_set.period import TrainingPeriod
 from monitors.training_set.store import SetStore
 from retrain_flows.data.event_log import StoredEvents
 
-app = typer.Typer(no_args_is_help=True, help="Samples: predictions with their labels, as these mature.")
+app = typer.Typer(
+    no_args_is_help=True, help="Build samples: predictions with their labels, once the labels have matured."
+)
 Out = Annotated[Path | None, typer.Option(help="Folder of samples; by default samples/MODEL in the state folder.")]
 
 
@@ -45,14 +47,14 @@ def build(  # noqa: PLR0913 - one parameter an option
     as_of: When = None,
     model: ModelName = None,
     engine: Annotated[
-        Engine, typer.Option(help="A Flink batch job, or this process: the same samples.")
+        Engine, typer.Option(help="Compute in a Flink batch job or in this process; the result is the same.")
     ] = Engine.FLINK,
     as_json: AsJson = False,
 ) -> None:
-    """Write the samples of the whole slices of a period, from the log; slices that are there are passed over.
+    """Write the samples of all complete slices of a period, from the log. Slices that exist already are skipped.
 
-    A slice is there once its last label has matured, by --as-of (default: all labels of the period count). The files
-    are those that `leeway samples follow` writes when the events come one after the other.
+    A slice is complete once its last label has matured by --as-of; by default all labels of the period count. The files
+    are the same as those of `leeway samples follow`.
     """
     if start >= end:
         msg = f"the period ends before it starts: {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
@@ -88,16 +90,16 @@ def _write(opened: Context, chosen: Model, wanted: TrainingPeriod, target: Sampl
 def follow(
     ctx: typer.Context,
     start: Annotated[
-        datetime | None, typer.Option("--from", formats=TIME_FORMATS, help="First event time, in UTC.")
+        datetime | None, typer.Option("--from", formats=TIME_FORMATS, help="Start at this event time, in UTC.")
     ] = None,
     out: Out = None,
     model: ModelName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Publish the samples of each slice when its labels have matured, as events come, until stopped.
+    """Publish the samples of each slice once its labels have matured, until stopped.
 
-    A streaming Flink job; where the project has a cluster and events are in topics it runs there, and continues without
-    the command. Ctrl-C or SIGTERM stop it. After a stop or a crash the same command goes on where it was.
+    This is a streaming Flink job. If the project has a cluster and events are in topics, the job runs on the cluster
+    and continues without the command. Ctrl-C or SIGTERM stop it. After a stop or a crash the same command resumes.
     """
     from leeway.streaming import follow_samples, job_settings, samples_job  # Flink is not imported where it is not used
 

@@ -35,14 +35,16 @@ def register(app: typer.Typer) -> None:
 
 def score(  # noqa: PLR0913 - one parameter an option
     ctx: typer.Context,
-    source: Annotated[Path, typer.Argument(help="Events: a directory or a file, with id, time and features.")],
-    target: Annotated[Path | None, typer.Argument(help="Prediction events: a new .jsonl or .parquet file.")] = None,
+    source: Annotated[Path, typer.Argument(help="A directory or file of events with id, time and features.")],
+    target: Annotated[
+        Path | None, typer.Argument(help="A new .jsonl or .parquet file for the prediction events.")
+    ] = None,
     to_topic: Annotated[
         bool, typer.Option("--to-topic", help="Send prediction events to the topic of events.predictions instead.")
     ] = False,
     partitions: Partitions = 4,
     model: ModelName = None,
-    version: Annotated[str | None, typer.Option(help="The version to use in place of the champion.")] = None,
+    version: Annotated[str | None, typer.Option(help="The version to use instead of the champion.")] = None,
     start: When = None,
     end: When = None,
     force: Annotated[bool, typer.Option(help="Overwrite an existing file.")] = False,
@@ -50,8 +52,8 @@ def score(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Score the events of SOURCE and write prediction events to TARGET or to the monitored topic.
 
-    With --start or --end only those of that period. Features of facts are filled in where they are missing. Exit code 1
-    if some records could not be read.
+    With --start or --end, only the events of that period are scored. Missing features of facts are computed. Exit code
+    1 if some records could not be read.
     """
     if (target is None) != to_topic:
         msg = "choose one destination for prediction events: a file or the topic"

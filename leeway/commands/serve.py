@@ -64,7 +64,7 @@ def serve(  # noqa: PLR0913 - one parameter an option
     port: Port = 8322,
     name: HostNames = None,
     model: Annotated[
-        list[str] | None, typer.Option("--model", "-m", help="A model to serve; by default all of the project.")
+        list[str] | None, typer.Option("--model", "-m", help="A model to serve; by default all models of the project.")
     ] = None,
     log: Annotated[
         Path | None, typer.Option(help="Directory of the prediction log, by default that of events.predictions.")
@@ -74,18 +74,21 @@ def serve(  # noqa: PLR0913 - one parameter an option
         timedelta, typer.Option(parser=span, metavar="SPAN", help="How often the log gets a new file.")
     ] = timedelta(minutes=1),
     shadow: Annotated[
-        bool, typer.Option("--shadow", help="Have versions on trial answer the same requests, logged apart.")
+        bool,
+        typer.Option("--shadow", help="Let versions on trial answer the same requests; their answers are only logged."),
     ] = False,
     follow_every: Annotated[
         timedelta, typer.Option(parser=span, metavar="SPAN", help="How often to look for a promotion.")
     ] = timedelta(seconds=1),
-    max_body: Annotated[int, typer.Option(min=1, help="Most bytes of a request's body.")] = bodies.Bounds().body,
-    connections: Annotated[int, typer.Option(min=1, help="Most connections at once.")] = 1000,
+    max_body: Annotated[
+        int, typer.Option(min=1, help="Maximum size of a request body, in bytes.")
+    ] = bodies.Bounds().body,
+    connections: Annotated[int, typer.Option(min=1, help="Maximum number of simultaneous connections.")] = 1000,
 ) -> None:
     """Answer prediction requests with the champions until stopped with Ctrl-C or SIGTERM.
 
-    In the Open Inference Protocol (/v2/models/MODEL/infer) and in plain JSON (/v1/models/MODEL/predict); /docs lists
-    the routes. Each request needs the token of LEEWAY_SERVE_TOKEN or, where that is not set, of a file whose path is
+    Protocols are the Open Inference Protocol (/v2/models/MODEL/infer) and plain JSON (/v1/models/MODEL/predict); /docs
+    lists the routes. Each request needs the token of LEEWAY_SERVE_TOKEN or, if that is not set, of a file whose path is
     printed. To serve other machines, put a proxy with TLS in front, and allow its host with --name.
     """
     _with_one_thread()

@@ -35,8 +35,8 @@ def up(
 ) -> None:
     """Start the engines and services that the project needs on this machine, in the background, and supervise them.
 
-    For each address that the project file takes from an environment variable (env:NAME) that is not set, the engine is
-    started here: a Kafka broker, a Flink cluster, PostgreSQL; always Prefect and Leeway's own services. A second `up`
+    An engine (Kafka broker, Flink cluster, PostgreSQL) is started if the project file takes its address from an
+    environment variable (env:NAME) that is not set. Prefect and Leeway's own services are always started. A second `up`
     changes nothing.
     """
     project = Project.load(ctx.obj)
@@ -94,7 +94,7 @@ def logs(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Keep printing new lines until stopped with Ctrl-C.")
     ] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of last lines of each.")] = 20,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of last lines per service.")] = 20,
 ) -> None:
     """Show the logs of the stack's services."""
     project = Project.load(ctx.obj)

@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 def why(
     ctx: typer.Context,
-    incident: Annotated[int, typer.Argument(help="Its id in `leeway incidents`.")],
+    incident: Annotated[int, typer.Argument(help="The incident's id in `leeway incidents`.")],
     as_json: AsJson = False,
 ) -> None:
     """Explain an incident: which variables drifted, how sure that is, what was decided and done, and how to undo it.
