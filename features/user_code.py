@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import sys
 import traceback
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -21,6 +23,21 @@ def make_importable(project_dir: Path) -> None:
         sys.path.append(str(project_dir))
     _folders.add(project_dir.resolve())
     importlib.invalidate_caches()
+
+
+@cache
+def digest(project_dir: Path, names: tuple[str, ...]) -> str:
+    """Return the digest of the modules beside the project file, and of the packages there that *names* are in.
+
+    What the project's functions have computed is known by it: they may call others that are beside them. In a process
+    it stays, as its imported modules do. Of a module that is installed elsewhere nothing is in it.
+    """
+    packages = (project_dir / name.partition(".")[0] for name in names)
+    files = {*project_dir.glob("*.py"), *(path for package in packages for path in package.rglob("*.py"))}
+    made = hashlib.sha256()
+    for path in sorted(files):
+        made.update(f"{path.relative_to(project_dir)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return made.hexdigest()
 
 
 def raised_at(error: BaseException) -> str:

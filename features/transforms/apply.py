@@ -59,6 +59,15 @@ def fill_missing(rows: pa.Table, declared: Transforms) -> pa.Table:
     return rows
 
 
+def code(declared: Transforms) -> str:
+    """Return the digest of the project's code that transforms are computed by; empty without any.
+
+    Values that are kept are found again by it, beside the declaration, which names functions alone.
+    """
+    modules = sorted({one.transform.partition(":")[0] for one in declared.features.values()})
+    return user_code.digest(Path(declared.folder), tuple(modules)) if modules else ""
+
+
 def values(call: Call, declared: Transforms, columns: Mapping[str, Sequence[Any]], n: int) -> dict[str, list[Value]]:
     """Return the values of the features of one call.
 

@@ -241,8 +241,8 @@ def _measured(run: references.ReferenceRun, task: _Task) -> Schedule:
 
 
 def aligned(served: pa.Table, rows: Dataset) -> Values:
-    """Return the served predictions of labelled rows, (rows,); missing where a row was not served."""
-    by_id = dict(zip(served[ID].to_pylist(), served[PREDICTION].to_pylist(), strict=True))
+    """Return the served predictions, in order of time, of labelled rows, (rows,): of an id the first; or missing."""
+    by_id = dict(zip(served[ID].to_pylist()[::-1], served[PREDICTION].to_pylist()[::-1], strict=True))  # the last stays
     values = [by_id.get(i) for i in rows.ids]
     if rows.task is Task.MULTICLASS:
         return np.array(values, dtype=object)

@@ -137,10 +137,12 @@ class OutputConsumer:
 
     def report_missing_windows(self) -> None:
         """Have windows judged missing that event time, advanced by the wall clock, has passed; each once."""
-        self._live_clock.heard(self.tally.newest, self.clock())
-        until = self._live_clock.until(self.model.schema.windows)
+        clock, windows = self._live_clock, self.model.schema.windows
+        clock.heard(self.tally.newest, self.clock())
+        until = clock.until(windows)
         if until is not None:
-            self.store([], ClockReached(until, self._live_clock.newest_arrival))
+            self.store([], ClockReached(until, clock.newest_arrival))
+            clock.judged(until, windows)  # not where the registry is away: a slice may last a day
 
     def store_lines(self, lines: list[str]) -> None:
         """Store the reports in committed *lines*."""

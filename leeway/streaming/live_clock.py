@@ -47,7 +47,7 @@ class LiveClock:
     silent_for: timedelta = timedelta(0)
     newest_arrival: datetime | None = None
     _without_break: timedelta = field(default=timedelta(0), init=False)
-    _reported_until: datetime | None = field(default=None, init=False)
+    _judged_until: datetime | None = field(default=None, init=False)
 
     def heard(self, reached: datetime | None, now: datetime) -> None:
         """Update the clock: the newest record has the event time *reached*, at the wall time *now*."""
@@ -60,12 +60,12 @@ class LiveClock:
         self._without_break = self._without_break + passed if passed <= BREAK else timedelta(0)
 
     def until(self, windows: Windows) -> datetime | None:
-        """Return the event time up to which records could have arrived; None if it closes no further window."""
+        """Return the event time up to which records could have arrived; None if all that it closes has been judged."""
         if self.reached is None or self._without_break < min(GRACE, windows.slide):
             return None
         at = self.reached + self.silent_for
-        closed = windows.last_closed(at)
-        if closed == self._reported_until:
-            return None
-        self._reported_until = closed
-        return at
+        return None if windows.last_closed(at) == self._judged_until else at
+
+    def judged(self, until: datetime, windows: Windows) -> None:
+        """Take the windows that *until* closes as judged: where that failed they are still to be told of."""
+        self._judged_until = windows.last_closed(until)

@@ -23,6 +23,7 @@ from features.files import file_chunks
 from features.files.whole_file import write_whole
 from features.kafka import offset_ranges
 from features.schema import Source
+from features.transforms import apply as transforms
 from monitors.report import canonical
 from monitors.training_set import built
 from monitors.training_set.buckets import event_times, read_part
@@ -132,10 +133,15 @@ class SetStore:
         return self.folder / f"times-{_digest(json.dumps([canonical(period.schema), dialects]))}.json"
 
     def _key(self, period: TrainingPeriod, sources: Sources) -> str:
-        """Return the first part of the name of a set's folder: a hash of its period and of where events are."""
+        """Return the first part of the name of a set's folder: a hash of its period and of where events are.
+
+        What transforms made is in a set, so it is of their code, too; the name of a set without any is as it was.
+        """
         request = {**asdict(period), "schema": canonical(period.schema)}
         places = [(role, location.name(place), location.csv_format(place).model_dump_json()) for role, place in sources]
-        return f"set-{_digest(json.dumps([_LAYOUT, request, places, canonical(self.facts)], sort_keys=True))}"
+        code = transforms.code(self.facts.transforms)
+        parts = [_LAYOUT, request, places, canonical(self.facts), *([code] if code else [])]
+        return f"set-{_digest(json.dumps(parts, sort_keys=True))}"
 
     def _state(self, sources: Sources) -> str:
         """Return the second part of the name: a hash of the state of the log and of the facts."""

@@ -102,12 +102,13 @@ def unpack(schema: EventSchema, role: Role, texts: Sequence[str]) -> pa.Table:
 def publish(spec: SampleSpec, start: int, predictions: Sequence[str], labels: Sequence[str]) -> Receipt | None:
     """Join the pieces of a slice and write its part, unless it is there; return its receipt.
 
-    None: a later part is there already, and readers rely on the order of parts.
+    None: a later part is there already, and readers rely on the order of parts. A receipt alone is no part: a worker
+    that was killed has left it, and the part is written again.
     """
     period, parts = spec.period(start), SampleParts(spec.folder)
     if parts.is_done(start):
         return parts.receipt(name_of(start))
-    if parts.newest() >= name_of(start):
+    if parts.newest() > name_of(start):
         return None
     made, known = unpack(spec.schema, "predictions", predictions), unpack(spec.schema, "labels", labels)
     return parts.write(period, *slice_join.of_slice(period, made, known))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from features import errors, scoring
+from features import errors, scoring, user_code
 from features.scoring import Values
 from registry.records import Check, CheckResult, ComparedSlice, Version
 from retrain_flows.data.dataset import Dataset
@@ -98,6 +98,7 @@ def _fit_static(ws: Workspace, data: RetrainData) -> Challenger:
         label_delay=ws.schema.label_delay, windows=ws.schema.windows, sd=data.sd,
         last_window_days=data.version.metrics.get("window_days"), weigh=ws.trainers.weigh_old_rows,
     )  # fmt: skip
+    user_code.make_importable(ws.project_dir)  # the model comes back as an object, maybe of a class of the project's
     trained = ws.run_training(static_training.train, order)
     tried = trained.validation
     return Challenger(

@@ -18,6 +18,8 @@ import numpy as np
 
 from features.scoring import Floats
 
+EQUAL = 1e-12
+"""Part of the series' sum of squares below which its variation is that of rounding: its slices are all equal."""
 MIN_SLICES = 2
 """Slices on each side of a change: one alone may be an outlier."""
 CRITICAL = 8.85
@@ -75,10 +77,10 @@ def change_point(values: Floats, weights: Floats) -> ChangePoint | None:
     left, right = rows[cuts - 1], rows[-1] - rows[cuts - 1]
     between = sums[cuts - 1] ** 2 / left + (total - sums[cuts - 1]) ** 2 / right - total**2 / rows[-1]
     whole = float(weights @ (values - total / rows[-1]) ** 2)
-    residual = np.maximum(whole - between, 1e-12 * max(whole, 1e-300))
-    best = int(np.argmin(residual))
-    if whole <= 0:
+    if whole <= EQUAL * float(weights @ values**2):
         return None
+    residual = np.maximum(whole - between, 1e-12 * whole)
+    best = int(np.argmin(residual))
     statistic = float(between[best] / (residual[best] / (n - 2)))
     near = cuts[residual <= residual[best] * (1 + 3.84 / n)]
     return ChangePoint(int(cuts[best]), int(near[0]), int(near[-1]), statistic)

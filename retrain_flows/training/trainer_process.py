@@ -162,6 +162,8 @@ class _Watch:
                     kind, value = self._pipe.recv()
                 except (EOFError, OSError):
                     raise self._died() from None
+                except Exception as error:  # the classes of a result are imported here as it is read
+                    raise _unreadable(self._name, error) from error
                 if kind != "progress":
                     return kind, value
                 self._progress(value)
@@ -197,6 +199,13 @@ class _Watch:
             f"the process of {self._name} {how} before it had a result",
             hint="it must return instead of ending its process; what it printed is above",
         )
+
+
+def _unreadable(name: str, error: Exception) -> errors.TrainerError:
+    return errors.TrainerError(
+        f"what {name} returned cannot be read here: {type(error).__name__}: {error}",
+        hint="its classes must be in modules beside the project file, or in installed ones",
+    )
 
 
 def _out_of_memory(name: str, how: str) -> errors.TrainerOutOfMemory:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import random
@@ -83,6 +84,12 @@ def write(text: str) -> None:
 def unpicklable() -> Any:
     """Return something that cannot be pickled."""
     return threading.Lock()
+
+
+def of_a_module_in(folder: str) -> Any:
+    """Return an object of a class in a module that only this process can import."""
+    sys.path.append(folder)
+    return importlib.import_module("only_in_the_child").Thing()
 
 
 def report_twice(messages: list[str]) -> int:

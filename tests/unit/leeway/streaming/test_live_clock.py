@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
 
+import pytest
+
+from features.errors import RegistryAway
 from features.window import UTC, Windows
+from leeway.streaming.consume_output import OutputConsumer
 from leeway.streaming.live_clock import LiveClock
+from monitors.report import Report
+from registry.incidents.missing_windows import ClockReached
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 HOURLY = Windows.model_validate({"size": "1h", "slide": "1h"})
@@ -16,7 +26,9 @@ def listen(heard: LiveClock, minutes: range, reached: datetime | None = None) ->
     found = []
     for minute in minutes:
         heard.heard(reached, NOON + timedelta(minutes=minute))
-        found += [at] if (at := heard.until(HOURLY)) else []
+        if at := heard.until(HOURLY):
+            heard.judged(at, HOURLY)
+            found.append(at)
     return found
 
 
@@ -53,3 +65,35 @@ def test_after_an_outage_the_records_have_time_to_be_read() -> None:
 def test_nothing_is_known_before_a_version_serves() -> None:
     """Without a champion nothing is waited for."""
     assert [] == listen(LiveClock(None, NOON), range(300))
+
+
+@dataclass(frozen=True)
+class Consumer(OutputConsumer):
+    """A consumer whose registry is away until it is *back*."""
+
+    back: list[bool] = field(default_factory=list)
+    stored: list[ClockReached | None] = field(default_factory=list)
+
+    def store(self, reports: Sequence[Report], until: ClockReached | None = None) -> None:
+        """Store what is missing, if the registry is there."""
+        if not self.back:
+            raise RegistryAway("it does not answer")
+        self.stored.append(until)
+
+
+def test_silence_that_could_not_be_stored_is_told_again() -> None:
+    """A registry that is away while a window is missed hears of it when it is back, not a slice later."""
+    minutes, model = iter(range(100)), SimpleNamespace(schema=SimpleNamespace(windows=HOURLY))
+    consumer = Consumer(cast(Any, None), cast(Any, model), lambda: NOON + timedelta(minutes=next(minutes)))
+    consumer.__dict__["_live_clock"] = LiveClock(NOON, NOON)
+    for _ in range(5):
+        consumer.report_missing_windows()
+    with pytest.raises(RegistryAway):
+        consumer.report_missing_windows()
+    consumer.back.append(True)
+    for _ in range(20):
+        consumer.report_missing_windows()
+
+    (reached,) = consumer.stored
+    assert reached is not None
+    assert NOON + timedelta(minutes=6) == reached.time

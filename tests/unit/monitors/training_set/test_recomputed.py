@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,7 +13,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from features import user_code
 from features.errors import DataError
+from features.facts.declaration import FactFeatures
+from features.schema import FeatureKind
+from features.transforms import apply
+from features.transforms.declaration import Transforms
 from features.window import from_ms
 from monitors.in_process import training_set_runner
 from monitors.training_set import built
@@ -125,3 +131,42 @@ def test_a_stored_set_is_built_again_when_facts_have_come(tmp_path: Path) -> Non
     assert first != second
     runs = [b"".join(path.read_bytes() for path in sorted(one.glob("runs/*"))) for one in (first, second)]
     assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize("counted", [False, True])
+def test_a_stored_set_is_built_again_when_the_code_of_a_transform_has_changed(tmp_path: Path, *, counted: bool) -> None:
+    """Its values are those of the function that is there now, also where only what it calls has changed."""
+    facts_log.write(tmp_path)
+    kinds = {**facts_log.SCHEMA.features, "route": FeatureKind.CATEGORICAL}
+    wanted = replace(facts_log.PERIOD, schema=facts_log.SCHEMA.model_copy(update={"features": kinds}))
+    (tmp_path / "of_routes.py").write_text(
+        "from routes_words import WORD\n\ndef route(origin):\n    return origin.fillna('?') + WORD\n"
+    )
+
+    def routes(word: str) -> set[str]:
+        """Return the values in the set that a process finds or builds that begins now."""
+        (tmp_path / "routes_words.py").write_text(f"WORD = {word!r}\n")
+        _forget_modules("of_routes", "routes_words")
+        store = SetStore(tmp_path / "sets", _with_route(tmp_path, kinds))
+        made = store.built(wanted, facts_log.sources(tmp_path), training_set_runner.run, counted=counted)
+        return {row["route"].partition(" ")[2] for row in pa.concat_tables(made.tables()).to_pylist()}
+
+    try:
+        assert [{"old"}, {"other"}] == [routes(" old"), routes(" other")]
+    finally:
+        sys.path.remove(str(tmp_path))
+
+
+def _forget_modules(*names: str) -> None:
+    """Have the project's modules imported anew, as by another process."""
+    apply.imported.cache_clear()
+    user_code.digest.cache_clear()
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+def _with_route(root: Path, kinds: dict[str, FeatureKind]) -> FactFeatures:
+    """Return the fact features of the log, and one that a function of the project makes."""
+    route = {"route": {"type": "categorical", "transform": "of_routes:route", "inputs": ["origin"]}}
+    made = Transforms.model_validate({"features": route, "kinds": kinds, "folder": str(root)})
+    return facts_log.declared(root).model_copy(update={"transforms": made})

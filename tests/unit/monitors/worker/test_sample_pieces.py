@@ -52,6 +52,21 @@ def test_a_slice_behind_the_newest_part_is_not_published(tmp_path: Path) -> None
     assert sum(map(sample_pieces.rows_in, pieces["predictions", start])) > 40
 
 
+def test_a_part_of_which_a_killed_worker_left_the_receipt_alone_is_published(tmp_path: Path) -> None:
+    """The job goes on from its checkpoint and gives the slice again: its samples are not late."""
+    log.write(tmp_path / "log")
+    spec = SampleSpec(log.SCHEMA, tmp_path / "stream", 0, tmp_path / "barred.json")
+    pieces, start = collected(spec, tmp_path / "log"), log.training_period().start
+    labels = [p for (role, _), own in pieces.items() if role == "labels" for p in own]
+    receipt = sample_pieces.publish(spec, start, pieces["predictions", start], labels)
+    path = SampleParts(spec.folder).file_of(start)
+    content = path.read_bytes()
+    path.unlink()
+
+    assert receipt == sample_pieces.publish(spec, start, pieces["predictions", start], labels)
+    assert content == path.read_bytes()
+
+
 def test_rows_under_a_data_fault_are_left_out_of_slices_that_mature_later(tmp_path: Path) -> None:
     """The faults are read when a slice is joined."""
     log.write(tmp_path / "log")

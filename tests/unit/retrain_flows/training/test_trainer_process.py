@@ -124,6 +124,13 @@ def test_a_result_that_cannot_be_pickled_is_an_error() -> None:
         run_limited(functions.unpicklable, limits=LIMITS)
 
 
+def test_a_result_that_cannot_be_read_here_is_an_error(tmp_path: Path) -> None:
+    """It says what is missing, in place of an error that no caller expects."""
+    (tmp_path / "only_in_the_child.py").write_text("class Thing:\n    pass\n")
+    with pytest.raises(errors.TrainerError, match="the trainer returned cannot be read here: ModuleNotFoundError"):
+        run_limited(functions.of_a_module_in, str(tmp_path), limits=LIMITS)
+
+
 def test_a_child_ends_with_its_parent(tmp_path: Path) -> None:
     """Also when the parent is killed, and with what the child had started."""
     pids = tmp_path / "pids"
