@@ -183,11 +183,11 @@ def newest(state: Path, model: str) -> Branch | None:
 
 
 def begin(state: Path, model: str, plan: BranchPlan) -> Branch:
-    """Begin a branch, which takes the place of the one before."""
+    """Begin a branch, which takes the place of the one before; FileExistsError if another process has begun it."""
     before = newest(state, model)
     branch = Branch(folder(state, model) / (str(before.number + 1) if before else FIRST))
-    branch.folder.mkdir(parents=True)
-    write_whole(branch.folder / _PLAN, json.dumps(asdict(plan)).encode())
+    branch.folder.mkdir(parents=True, exist_ok=True)  # one that a killed process has left is no branch without a plan
+    write_whole(branch.folder / _PLAN, json.dumps(asdict(plan)).encode(), replace=False)
     return branch
 
 

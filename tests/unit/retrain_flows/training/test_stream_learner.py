@@ -215,3 +215,13 @@ def test_a_state_is_bytes_and_comes_back() -> None:
     assert state == LearnerState.decode(state.encode())
     assert LearnerState().loss is None
     assert pytest.approx(1 / 3) == state.loss
+
+
+def test_a_branch_begins_where_a_killed_process_has_left_its_folder(tmp_path: Path) -> None:
+    """It had no plan yet, so it was no branch, and the next one may have its number."""
+    first = learner_branch.begin(tmp_path, "m", PLAN)
+    (first.folder.parent / "2").mkdir()
+    second = learner_branch.begin(tmp_path, "m", replace(PLAN, because="again"))
+
+    assert (2, "again") == (second.number, second.plan.because)
+    assert second == learner_branch.newest(tmp_path, "m")
