@@ -57,9 +57,10 @@ def written(file: str | None, columns: Mapping[str, tuple[str, FeatureKind | Non
     return load(file) if file else derive(columns)
 
 
-@lru_cache(maxsize=64)
 def load(path: str) -> str:
-    """Return the text of the schema file at *path*.
+    """Return the text of the schema file at *path*, as it is now.
+
+    It is read again once the file has changed: what follows a topic stores the text with its records for good.
 
     Raises
     ------
@@ -67,10 +68,16 @@ def load(path: str) -> str:
         It cannot be read.
     """
     try:
-        return Path(path).read_text()
+        now = Path(path).stat()
+        return _text(path, now.st_mtime_ns, now.st_size)
     except OSError as error:
         msg = f"the Avro schema {path} cannot be read: {error}"
         raise errors.DataError(msg, hint="correct events.*.avro_schema in the project file") from error
+
+
+@lru_cache(maxsize=64)
+def _text(path: str, _changed: int, _size: int) -> str:
+    return Path(path).read_text()
 
 
 @lru_cache(maxsize=64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,3 +100,14 @@ def test_a_schema_file_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.avsc").write_text('{"type": "strange"}')
     with pytest.raises(DataError, match="this is not an Avro schema"):
         stored_schemas.of([], str(tmp_path / "bad.avsc"), None)
+
+
+def test_a_schema_file_that_changes_is_read_again(tmp_path: Path) -> None:
+    """A follower stores the text with each file of records, which is never written again."""
+    file, other = tmp_path / "one.avsc", AVRO.replace('"Event"', '"Other"')
+    file.write_text(AVRO)
+    os.utime(file, ns=(1, 1))
+    assert {stored_schemas.OF_ALL: AVRO} == stored_schemas.of([], str(file), None)
+    file.write_text(other)
+    assert len(AVRO) == len(other)
+    assert {stored_schemas.OF_ALL: other} == stored_schemas.of([], str(file), None)
