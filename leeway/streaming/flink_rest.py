@@ -23,7 +23,9 @@ ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
 _REQUEST_SECONDS = 10
 """Timeout of a request (s)."""
 _SAVEPOINT_SECONDS = 120
-"""How long a savepoint or a cancellation may take (s)."""
+"""How long a savepoint may take (s)."""
+_CANCEL_SECONDS = 120
+"""How long a cancellation may take (s)."""
 _START_SECONDS = 90
 """How long a job may take to be running (s)."""
 
@@ -126,10 +128,23 @@ class Cluster:
         raise EngineAway(msg, hint="`leeway job restart --replay` starts it without its earlier state")
 
     def cancel(self, job: Job) -> None:
-        """End *job* at once and wait until it has ended; its newest checkpoint stays."""
+        """End *job* at once and wait until it has ended; its newest checkpoint stays.
+
+        Raises
+        ------
+        EngineError
+            It does not end in time; one that is started meanwhile would run beside it.
+        """
         self._request("PATCH", f"/jobs/{job.id}?mode=cancel")
-        give_up = time.monotonic() + _SAVEPOINT_SECONDS
-        while time.monotonic() < give_up and not self.job(job.id).ended:
+        give_up = time.monotonic() + _CANCEL_SECONDS
+        while not (now := self.job(job.id)).ended:
+            if time.monotonic() >= give_up:
+                msg = f"{job.name} ({job.id}) has not ended within {_CANCEL_SECONDS} s: it is {now.state.lower()}"
+                hint = (
+                    "once `leeway job list` no longer shows it, `leeway job submit` (--replay for a replay) starts the "
+                    "next; if it stays, restart the TaskManager that runs it"
+                )
+                raise EngineError(msg, hint=hint)
             time.sleep(0.2)
 
     def job(self, number: str) -> Job:

@@ -16,7 +16,7 @@ import pytest
 from features.errors import EngineAway, EngineError
 from features.window import from_ms
 from leeway.stack.cluster import overview
-from leeway.streaming import lifecycle
+from leeway.streaming import flink_rest, lifecycle
 from leeway.streaming.flink_rest import Cluster
 from tests.support.listening_server import named_as_proxy
 
@@ -90,6 +90,17 @@ def test_a_savepoint_is_waited_for_and_its_failure_told(tmp_path: Path) -> None:
         done["operation"] = {"failure-cause": {"stack-trace": "IOException: the disk is full\n\tat x"}}
         with pytest.raises(EngineError, match="the disk is full"):
             flink.stop(flink.job("b"), tmp_path)
+
+
+def test_a_job_that_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one would run beside it; one that has ended is no error, however late it is."""
+    monkeypatch.setattr(flink_rest, "_CANCEL_SECONDS", 0)
+    jobs = [{**job, "state": "CANCELLING"} if job["jid"] == "b" else job for job in JOBS["jobs"]]
+    answers = {"/jobs/overview": {"jobs": jobs}, "/jobs/b?mode=cancel": {}, "/jobs/a?mode=cancel": {}}
+    with cluster(answers) as flink:
+        flink.cancel(flink.job("a"))
+        with pytest.raises(EngineError, match=r"leeway\.p\.m-1 \(b\) has not ended within 0 s: it is cancelling"):
+            flink.cancel(flink.job("b"))
 
 
 def test_what_is_refused_or_unheard_is_an_error_with_the_address() -> None:
