@@ -7,12 +7,14 @@ from pathlib import Path
 
 from features import errors
 from features.files import lock_file
-from features.schema import Task
+from features.schema import LABEL, Task
 from features.security.file_names import file_name
 from features.window import to_ms
 from leeway.context import Context
 from leeway.project.load import Model
+from monitors.profiles import outcome_counts
 from monitors.samples.parts import SampleParts
+from registry import queries
 from retrain_flows.data import sample_rows
 from retrain_flows.training import learner_branch as branches
 from retrain_flows.training.learner_branch import Branch, BranchPlan
@@ -50,7 +52,22 @@ def new_plan(opened: Context, model: Model, since: int, because: str) -> BranchP
     if model.schema.task is Task.MULTICLASS and not classes:
         msg = f"there are no samples of {model.name} yet, from which a learner takes the classes of labels"
         raise errors.NotEnoughData(msg, hint="`leeway samples build` writes those of the log")
-    return BranchPlan(model.retrain.online, since, to_ms(model.schema.windows.slide), classes, because=because)
+    sd, slide = label_sd(opened, model), to_ms(model.schema.windows.slide)
+    return BranchPlan(model.retrain.online, since, slide, classes, because=because, sd=sd)
+
+
+def label_sd(opened: Context, model: Model) -> float:
+    """Return the standard deviation of labels, the unit of a regression's losses; 1 for other tasks.
+
+    It is that of the champion's baseline, as in retrains and status; without one, that of the samples that are there.
+    """
+    if model.schema.task is not Task.REGRESSION:
+        return 1.0
+    champion = queries.champion(opened.registry, model.name)
+    baseline = queries.baseline_of(opened.registry, model.name, champion.version) if champion else None
+    if baseline and LABEL in baseline.bins:
+        return outcome_counts.label_sd(baseline.bins)
+    return sample_rows.label_sd(model.schema, samples(opened, model))
 
 
 def existing(opened: Context, model: Model) -> Branch:

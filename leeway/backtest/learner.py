@@ -25,7 +25,7 @@ from monitors.worker.folds import SampleListing, Step
 from retrain_flows.data import usable_rows
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
-from retrain_flows.training import learner_branch, learner_candidate, online
+from retrain_flows.training import learner_branch, learner_candidate, online, permutation_importance
 from retrain_flows.training.hash_seed import FixedSeedLearner
 from retrain_flows.training.learner_branch import Branch, BranchPlan
 from retrain_flows.training.stream_learner import StreamLearner
@@ -100,7 +100,8 @@ class BacktestLearner:
         ws, schema = self.workspace, self.history.schema
         first = self.history.labelled(self.history.start, self.history.cut)
         names = tuple(map(str, online.classes(first.task, first.target))) if first.task is Task.MULTICLASS else ()
-        plan = BranchPlan(ws.trainers.trainers["online"], 0, to_ms(schema.windows.slide), names, because="the first")
+        sd, slide = permutation_importance.target_sd(first.target), to_ms(schema.windows.slide)
+        plan = BranchPlan(ws.trainers.trainers["online"], 0, slide, names, because="the first", sd=sd)
         return learner_branch.begin(ws.state, ws.model, plan)
 
     @cached_property

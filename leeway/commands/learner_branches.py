@@ -48,7 +48,8 @@ def fork(
             snapshot = _snapshot(opened, chosen, before, back, at)
             since = to_ms(start.replace(tzinfo=UTC)) if start else (back or snapshot).end
             plan = BranchPlan(before.plan.trainer, since, before.plan.snapshot_every, before.plan.classes,
-                              snapshot.digest, snapshot.learned, before.number, because)  # fmt: skip
+                              snapshot.digest, snapshot.learned, before.number, because,
+                              own_branch.label_sd(opened, chosen))  # fmt: skip
             branch = learner_branch.begin(opened.dir, chosen.name, plan)
     what = f"continues {snapshot.digest[:12]}, with samples from {from_ms(since):%Y-%m-%d %H:%M} on."
     print_done(chosen, branch, what, as_json=as_json)

@@ -33,3 +33,19 @@ def label_classes(schema: EventSchema, samples: SampleParts) -> tuple[str, ...]:
         return ()
     labels = (parts.samples(path)[LABEL].unique().to_pylist() for path in samples.listed())
     return tuple(sorted({str(label) for own in labels for label in own}))
+
+
+def label_sd(schema: EventSchema, samples: SampleParts) -> float:
+    """Return the standard deviation of the labels of samples that are there (regression); 1 where it is 0, or of none.
+
+    Parts are read one at a time: all labels of a long stream need not fit in memory.
+    """
+    rows, mean, squares = 0, 0.0, 0.0
+    for path in samples.listed():
+        labels = targets(schema, parts.samples(path)).astype(np.float64)
+        if len(labels) == 0:
+            continue
+        away, total = float(labels.mean()) - mean, rows + len(labels)
+        squares += float(labels.var()) * len(labels) + away**2 * rows * len(labels) / total
+        mean, rows = mean + away * len(labels) / total, total
+    return float(np.sqrt(squares / rows)) or 1.0 if rows else 1.0

@@ -49,6 +49,8 @@ class BranchPlan:
         The number of the branch that it was forked from; 0 for none.
     because
         Why it was begun.
+    sd
+        The standard deviation of labels: the unit of a regression's losses. It is 1 in plans older than this field.
     """
 
     trainer: str
@@ -59,6 +61,7 @@ class BranchPlan:
     learned: int = 0
     parent: int = 0
     because: str = ""
+    sd: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,7 +161,7 @@ class _Steps:
             PREDICTION: pa.array(answers, pa.string() if rows.task is Task.MULTICLASS else pa.float64()),
         }))  # fmt: skip
         there = scoring.is_answered(answers)
-        losses = scoring.losses(rows.task, answers[there], rows.target[there])
+        losses = scoring.losses(rows.task, answers[there], rows.target[there], sd=self._plan.sd)
         fading = FADING ** np.arange(len(losses) - 1, -1, -1, dtype=np.float64)
         faded = FADING ** len(losses)
         return replace(

@@ -6,12 +6,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from features.errors import DataError, IllegalMove, NotEnoughData, NotFound, ProjectError
 from features.window import to_ms
 from leeway import context
 from monitors.baseline.baseline import Baseline
+from monitors.samples import parts
 from monitors.samples.parts import SampleParts
 from monitors.stats.bins import NumericBins
 from monitors.worker import folds
@@ -63,11 +65,11 @@ def learn(project: Path) -> None:
     """Begin a new branch, and let it learn all samples in this process."""
     document(project, "learner", "reset", "--because", "a test")
     state = project / ".leeway"
-    parts, branch = SampleParts(state / "samples" / "m"), learner_branch.newest(state, "m")
+    samples, branch = SampleParts(state / "samples" / "m"), learner_branch.newest(state, "m")
     assert branch is not None
     trusted = ("numpy.dtype",)
-    fold = StreamLearner(log.SCHEMA, parts.folder, branch.folder, state / "artifacts", trusted, project)
-    folds.in_order(fold.open(), sample_stream.references(parts))
+    fold = StreamLearner(log.SCHEMA, samples.folder, branch.folder, state / "artifacts", trusted, project)
+    folds.in_order(fold.open(), sample_stream.references(samples))
 
 
 def test_samples_of_a_period_are_counted(project: Path) -> None:
@@ -104,14 +106,14 @@ def test_a_learner_is_shown_with_its_snapshots(project: Path) -> None:
     assert 1 == document(project, "status")["models"][0]["learner"]["branch"]
 
 
-def champion(project: Path, mode: str) -> None:
+def champion(project: Path, mode: str, **bins: NumericBins) -> None:
     """Make `v1`, which the log's predictions are of, the champion."""
     with context.open(project / "leeway.yaml") as opened:
         reg, version = opened.registry, Version(model="m", version="v1", mode=mode, created_at=log.START)
         operations.add_model(reg, model="m", task="binary", now=log.START)
         operations.add_version(reg, version)
         baseline = Baseline(events=log.SCHEMA, version="v1", start=log.START, end=log.START + log.HOUR, rows=9,
-                            bins={"x": NumericBins(edges=(0.0, 1.0))}, inputs=())  # fmt: skip
+                            bins={"x": NumericBins(edges=(0.0, 1.0)), **bins}, inputs=())  # fmt: skip
         operations.store_baseline(reg, baseline, now=log.START)
         operations.promote(reg, model="m", version="v1", expected_generation=0, actor="ann",
                            effective_at=log.START, reason="first", now=log.START)  # fmt: skip
@@ -145,8 +147,8 @@ def test_a_fork_goes_on_from_a_snapshot(project: Path) -> None:
     learn(project)
     snapshots = document(project, "learner", "status")["snapshots"]
     plan = document(project, "learner", "fork", "--because", "tidy")["plan"]
-    assert (snapshots[-1]["digest"], snapshots[-1]["learned"], 1, "tidy") == (
-        plan["begin"], plan["learned"], plan["parent"], plan["because"],
+    assert (snapshots[-1]["digest"], snapshots[-1]["learned"], 1, "tidy", 1.0) == (
+        plan["begin"], plan["learned"], plan["parent"], plan["because"], plan["sd"],
     )  # fmt: skip
     learn(project)
     named = document(project, "learner", "fork", "--because", "x", "--at", snapshots[4]["digest"][:8],
@@ -174,6 +176,20 @@ def test_classes_are_taken_from_samples(project: Path) -> None:
     (project / "leeway.yaml").write_text(text.replace("project: p", "project: p\nstate: other"))
     with pytest.raises(NotEnoughData, match="takes the classes of labels"):
         invoke(project, "learner", "reset", "--because", "x", code=None)
+
+
+def test_the_unit_of_a_regressions_losses_is_in_the_plan(project: Path) -> None:
+    """It is the standard deviation of labels: of the champion's baseline, else of the samples."""
+    assert 1.0 == document(project, "learner", "reset", "--because", "x")["plan"]["sd"]
+    text = PROJECT.replace("task: binary", "task: regression").replace("project: p", "project: p\nstate: other")
+    (project / "leeway.yaml").write_text(text)
+    assert 1.0 == document(project, "learner", "reset", "--because", "no samples yet")["plan"]["sd"]
+    document(project, "samples", "build", *PERIOD, code=1)
+    labels = pd.concat([parts.samples(path).to_pandas() for path in SampleParts(project / "other/samples/m").listed()])
+    of_samples = pytest.approx(labels["label"].std(ddof=0))
+    assert of_samples == document(project, "learner", "reset", "--because", "x")["plan"]["sd"] < 1
+    champion(project, "static", label=NumericBins(edges=(0.0, 1.0), sd=7.0))
+    assert 7.0 == document(project, "learner", "reset", "--because", "x")["plan"]["sd"]
 
 
 def test_stop_leaves_a_sign_for_the_process_that_runs(project: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,25 +12,35 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from river import compose, linear_model, preprocessing
+from sklearn.linear_model import SGDRegressor
 
 from features import scoring
 from features.errors import DataError, TrainerError
-from features.window import from_ms, to_ms
+from features.events.decode import ID, TIME, VERSION
+from features.schema import EventSchema, FeatureKind, Task
+from features.window import Windows, from_ms, to_ms
 from monitors.samples import parts
 from monitors.samples.parts import SampleParts
+from monitors.training_set.join import LABEL_TIME, RowCounts
+from monitors.training_set.period import TrainingPeriod
+from monitors.training_set.slice_join import SliceCounts
+from monitors.worker import folds
 from registry.files import artifacts
 from retrain_flows.data import sample_rows
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.training import learner_branch, online, static, stream_learner
 from retrain_flows.training.learner_branch import Branch, BranchPlan
 from retrain_flows.training.learner_state import LearnerState
+from retrain_flows.training.stream_learner import StreamLearner
 from tests.support import sample_stream
 from tests.support import trained_model as world
 
 PLAN = BranchPlan(f"{world.HERE}:online", 0, to_ms(world.DAY))
 HERE = __name__
+HOUR = timedelta(hours=1)
 pytestmark = pytest.mark.slow
 
 
@@ -55,6 +66,11 @@ def by_chance() -> Any:
     model = world.online()
     model.set_params(sgdclassifier__random_state=random.SystemRandom().randrange(2**31), sgdclassifier__shuffle=True)
     return model
+
+
+def regressor() -> Any:
+    """Return a regression model that learns from numbers."""
+    return SGDRegressor(learning_rate="constant", eta0=0.01, random_state=0)
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +173,46 @@ def test_the_prequential_loss_fades(stream: tuple[Workspace, SampleParts], whole
     turned = next(s for s in whole.snapshots() if from_ms(s.end) == world.START + timedelta(days=world.TURN + 6))
     assert turned.loss is not None
     assert turned.loss > 0.7 > newest.loss
+
+
+def test_the_loss_of_a_regression_is_in_units_of_the_plan(tmp_path: Path) -> None:
+    """On labels of a large scale too it is that of the answers: in units of 1 every error would be cut off at 30."""
+    schema = EventSchema(
+        model="m", task=Task.REGRESSION, features={"x": FeatureKind.NUMERIC}, label_delay=HOUR,
+        windows=Windows(size=3 * HOUR, slide=HOUR),
+    )  # fmt: skip
+    made, rng, slide = SampleParts(tmp_path / "samples"), np.random.default_rng(0), to_ms(HOUR)
+    made.begin(schema)
+    for start in range(0, 6 * slide, slide):
+        times, x = start + np.sort(rng.integers(0, slide, 500)), rng.normal(size=500)
+        label = 5000 + 900 * x + rng.normal(0, 400, 500)
+        rows = pa.table({
+            ID: [f"{start}-{i}" for i in range(500)], TIME: times, VERSION: ["v1"] * 500,
+            "prediction": label, "x": x, "label": label, LABEL_TIME: times,
+        })  # fmt: skip
+        made.write(TrainingPeriod(schema, start, start + slide), rows, SliceCounts(RowCounts(rows=500)))
+    sd = sample_rows.label_sd(schema, made)
+    labels = pd.concat([parts.samples(p).to_pandas() for p in made.listed()])["label"]
+    assert sd == pytest.approx(labels.std(ddof=0))
+
+    plan = BranchPlan(f"{HERE}:regressor", 0, slide, sd=sd)
+    branch = learner_branch.begin(tmp_path, "m", plan)
+    learner = StreamLearner(schema, made.folder, branch.folder, tmp_path / "artifacts", (), tmp_path)
+    folds.in_order(learner.open(), sample_stream.references(made))
+    newest, answers = branch.snapshots()[-1], branch.answers()["prediction"].to_numpy()
+    losses = scoring.losses(schema.task, answers, labels.to_numpy()[-len(answers) :], sd=sd)
+    weights = stream_learner.FADING ** np.arange(len(losses) - 1, -1, -1)
+    assert newest.loss == pytest.approx(float(losses @ weights / weights.sum()))
+    assert newest.loss < 1
+
+
+def test_a_plan_without_a_unit_is_read(tmp_path: Path) -> None:
+    """That of a branch which an earlier release has begun: its losses go on in units of 1."""
+    branch = learner_branch.begin(tmp_path, "m", replace(PLAN, sd=7.0))
+    assert branch.plan.sd == 7.0
+    path = branch.folder / "plan.json"
+    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_bytes()).items() if k != "sd"}))
+    assert branch.plan == PLAN
 
 
 def test_a_model_that_learns_by_chance_is_named(stream: tuple[Workspace, SampleParts]) -> None:
