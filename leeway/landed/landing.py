@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
 from features.errors import reason
@@ -96,5 +96,6 @@ class _Follower:
             problem = reason(error)
             self._reader = None  # whatever it knows of the source may have changed
         if problem and problem != self._problem:
-            self._report(visible(problem))  # it may name columns, which are the database's to choose
+            with suppress(OSError, ValueError):  # nobody hears it (a closed stderr): `leeway status` still tells of it
+                self._report(visible(problem))  # it may name columns, which are the database's to choose
         self._problem = problem

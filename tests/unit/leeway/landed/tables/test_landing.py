@@ -74,6 +74,23 @@ def test_an_error_that_nobody_foresaw_ends_nothing(sqlite: TableWorld, monkeypat
     assert "" == last_read.read(table).problem
 
 
+@pytest.mark.parametrize("error", [BrokenPipeError(), ValueError("I/O operation on closed file.")])
+def test_a_report_that_nobody_hears_ends_nothing(sqlite: TableWorld, error: Exception) -> None:
+    """As where stderr is closed: the problem is noted for the status, and what comes after it lands."""
+    table, told = sqlite.declared(poll="1s"), list[str]()
+
+    def report(text: str) -> None:
+        told.append(text)
+        raise error
+
+    with following([table], lambda: NOW, report):
+        assert last_read.read(table).problem
+        sqlite.create()
+        sqlite.insert(1)
+        wait_until(lambda: sqlite.rows() == ["r1"])
+    assert told
+
+
 def test_labels_of_a_table_are_those_of_files(sqlite: TableWorld) -> None:
     """The same records in both, late, early, corrected, repeated and wrong: equal rows, and as many set aside."""
     ((_, _), (_, labels)) = labelled_log.write(sqlite.folder / "log")
