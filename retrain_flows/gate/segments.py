@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from features.schema import EventSchema
 from features.scoring import Floats
@@ -33,14 +34,14 @@ def check(rows: Dataset, schema: EventSchema, rise: Floats, policy: Gate) -> Che
     policy
         The section `retrain.gate` of the project file.
     """
-    masks = _masks(rows, schema)
+    segments = _segments(rows, schema)
     want = f"mean loss rises by more than {policy.segment_margin:g} in no segment of {MIN_ROWS} rows or more"
-    if not masks:
+    if not segments:
         text = "no segment is large enough to be compared"
         return Check(name="segments", result=CheckResult.PASS, got=text, want=want)
-    confidence, slices = 1 - (1 - policy.confidence) / len(masks), rows.times // to_ms(schema.windows.slide)
+    confidence, slices = 1 - (1 - policy.confidence) / len(segments), rows.times // to_ms(schema.windows.slide)
     differences = {
-        name: paired_test.paired_difference(rise[m], slices[m], confidence=confidence) for name, m in masks.items()
+        name: paired_test.paired_difference(rise[i], slices[i], confidence=confidence) for name, i in segments.items()
     }
     bad = {name for name, d in differences.items() if d.mean > policy.segment_margin and d.bounded and d.low > 0}
     name, worst = max(differences.items(), key=lambda item: (item[0] in bad, item[1].mean))
@@ -51,13 +52,16 @@ def check(rows: Dataset, schema: EventSchema, rise: Floats, policy: Gate) -> Che
     return Check(name="segments", result=result, got=got, want=want, numbers=numbers)
 
 
-def _masks(rows: Dataset, schema: EventSchema) -> dict[str, npt.NDArray[np.bool_]]:
-    """Return which rows are in each segment (``feature=value``) of at least :data:`MIN_ROWS` rows."""
-    masks = {}
+def _segments(rows: Dataset, schema: EventSchema) -> dict[str, npt.NDArray[np.int64]]:
+    """Return the rows of each segment (``feature=value``) of at least :data:`MIN_ROWS` rows, in their order.
+
+    They are row numbers, each row once for a feature: a mask of all rows for each of many values would fill the memory.
+    """
+    segments = {}
     for column in schema.segments:
-        values = rows.frame[column].to_numpy(dtype=object)
-        for value in sorted({v for v in values if v is not None}):
-            mask = np.asarray(values == value, dtype=bool)
-            if mask.sum() >= MIN_ROWS:
-                masks[f"{column}={value}"] = mask
-    return masks
+        codes, values = pd.factorize(rows.frame[column].to_numpy(dtype=object), sort=True)  # -1 is no value
+        order, ends = np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes + 1, minlength=len(values) + 1))
+        for value, start, end in zip(values, ends[:-1], ends[1:], strict=True):
+            if end - start >= MIN_ROWS:
+                segments[f"{column}={value}"] = order[start:end]
+    return segments

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -20,7 +21,7 @@ from registry.files import artifacts
 from registry.records import Check, CheckResult
 from retrain_flows.config import Gate
 from retrain_flows.data.dataset import Dataset
-from retrain_flows.gate import gate, paired_test
+from retrain_flows.gate import gate, paired_test, segments
 
 HOUR = 3_600_000
 SCHEMA = EventSchema(
@@ -166,6 +167,22 @@ def test_a_small_segment_is_not_judged() -> None:
     data.frame.loc[:9, "c"] = "rare"
     data.target[:10] = 0.0
     assert "of 2 segments" in check(trial(Guess(0.8), data=data), "segments").got
+
+
+def test_many_segments_need_memory_for_their_rows_alone() -> None:
+    """A mask of all rows for each of them would be 50 MB here, and 20 GB with a million rows."""
+    data, n = evaluation(50_000), 50_000
+    data.frame["c"] = [None] * 50 + [f"c{i}" for i in range(999)] * 50
+    data = replace(data, times=np.zeros(n, np.int64))  # one slice, so that no bounds are drawn
+    rise = np.where(data.frame["c"] == "c7", 0.5, 0.0)
+    tracemalloc.start()
+    try:
+        made = segments.check(data, SCHEMA, rise, Gate())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert "0 of 999 segments fail; largest rise: c=c7 +0.5000 (50 rows)" == made.got
+    assert peak < 10 << 20
 
 
 def test_the_loss_is_compared_on_out_of_sample_answers() -> None:
