@@ -31,8 +31,8 @@ def print_tables(done: Backtest) -> None:
     show.table("Backtest", ("schedule", metric, "loss", "trainings", "promotions", "seconds"),
                [_row(one) for one in schedules(done)])  # fmt: skip
     if no_model_is_best(done):
-        show.note(show.text(f"`no model` ({_CONSTANT[done.rows.task]} so far) has a lower loss than every schedule: the "
-                            "inputs say little about the label, or a few large errors decide."))  # fmt: skip
+        show.note(show.text(f"`no model` ({_CONSTANT[done.rows.task]} so far) has a lower loss than every schedule: "
+                            "the inputs say little about the label, or a few large errors decide."))  # fmt: skip
     for run in done.loops:
         share = done.share_of_gain(run)
         if np.isfinite(share):
