@@ -32,7 +32,8 @@ def print_tables(done: Backtest) -> None:
                [_row(one) for one in schedules(done)])  # fmt: skip
     if no_model_is_best(done):
         show.note(show.text(f"`no model` ({_CONSTANT[done.rows.task]} so far) has a lower loss than every schedule: "
-                            "the inputs say little about the label, or a few large errors decide."))  # fmt: skip
+                            "the inputs say little about the label, a change cost more than the model gained, or a few "
+                            "large errors decide."))  # fmt: skip
     for run in done.loops:
         share = done.share_of_gain(run)
         if np.isfinite(share):
