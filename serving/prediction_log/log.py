@@ -25,9 +25,11 @@ from serving.prediction_log.event_table import Made
 from serving.prediction_log.journal import Journal
 
 _LOG = logging.getLogger("leeway.serve")
-_PAUSE = 4e-3
+_REST = 4e-3
 """Seconds of rest before each feature's column (:func:`serving.prediction_log.event_table.events`): a thread that makes
 columns without rest has half of the interpreter, while answers queue."""
+_RESTING = 0.25
+"""Part of `Limits.flush` that may pass with rests: where features are many, each is shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class PredictionLog:
         self.counts = LogCounts()
         self._journals, self._name = journals, name
         self._columns = event_table.columns(schema)
+        self._rest = min(_REST, _RESTING * limits.flush / len(schema.features))
         self._waiting: deque[Made] = deque()
         self._rows = self._bytes = 0
         self._lock = threading.Lock()
@@ -130,7 +133,7 @@ class PredictionLog:
 
     def _run(self) -> None:
         while not self._stopping:
-            self._wake.wait(self.limits.flush)
+            self._wake.wait((1 - _RESTING) * self.limits.flush)
             self._turn()
         self._turn(last=True)
 
@@ -187,7 +190,7 @@ class PredictionLog:
         self.counts.journaled += table.num_rows
 
     def _table(self, batch: Sequence[Made]) -> pa.Table:
-        events = event_table.events(self.schema, batch, rest=lambda: time.sleep(_PAUSE))
+        events = event_table.events(self.schema, batch, rest=lambda: time.sleep(self._rest))
         return events.cast(self._columns).combine_chunks()
 
     def _drop_misfits(self, batch: Sequence[Made]) -> bool:

@@ -216,3 +216,10 @@ def test_other_threads_get_their_turn_before_each_feature() -> None:
     rests: list[int] = []
     event_table.events(world.SCHEMA, [made(3)], rest=lambda: rests.append(1))
     assert len(world.FEATURES) == len(rests)
+
+
+@pytest.mark.parametrize("features", [1, 25, 1000])
+def test_rests_keep_an_answer_from_its_journal_no_longer_than_is_promised(features: int, tmp_path: Path) -> None:
+    """However many columns there are, all rests together take a quarter of that time at most."""
+    schema = EventSchema(model="m", task=Task.BINARY, features={f"x{n}": FeatureKind.NUMERIC for n in range(features)})
+    assert 0 < opened(tmp_path, Limits(), schema)._rest * features <= Limits().flush / 4
