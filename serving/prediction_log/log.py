@@ -180,7 +180,7 @@ class PredictionLog:
             self._journal = Journal(self._new_path(), self._columns)
             self._opened = time.monotonic()
         try:
-            table = self._table(batch)
+            table = self._table(batch, self._rest)
         except (ValueError, TypeError):  # Arrow's own are of both kinds
             if not self._drop_misfits(batch):
                 raise
@@ -189,8 +189,9 @@ class PredictionLog:
         self._forget(batch)
         self.counts.journaled += table.num_rows
 
-    def _table(self, batch: Sequence[Made]) -> pa.Table:
-        events = event_table.events(self.schema, batch, rest=lambda: time.sleep(self._rest))
+    def _table(self, batch: Sequence[Made], rest: float) -> pa.Table:
+        """Return predictions as rows of the log, with a rest (s) before each feature."""
+        events = event_table.events(self.schema, batch, rest=lambda: time.sleep(rest))
         return events.cast(self._columns).combine_chunks()
 
     def _drop_misfits(self, batch: Sequence[Made]) -> bool:
@@ -201,7 +202,7 @@ class PredictionLog:
         before = self.counts.dropped
         for each in batch:
             try:
-                self._table([each])
+                self._table([each], 0)  # a rest for each feature of each request would take minutes
             except (ValueError, TypeError) as error:
                 text = "%s: %d rows of version %s are no prediction events, and not in the log: %s"
                 _LOG.error(text, self.schema.model, len(each.rows), each.version, errors.reason(error))
