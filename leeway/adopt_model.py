@@ -97,8 +97,9 @@ def _only_version(model: Model, predictions: pa.Table) -> str:
 
 def _require_any(model: Model, version: str, log: pa.Table, inside: pa.Table) -> None:
     """Raise NotEnoughData, with the command that works, where *version* made predictions, but none in the period."""
-    own = [one for one in version_service.of_versions(log) if one.version == version]
-    if own and version not in inside[VERSION].unique().to_pylist():
+    if version in inside[VERSION].unique().to_pylist():
+        return
+    if own := [one for one in version_service.of_versions(log) if one.version == version]:
         first, last = (f"{from_ms(at):%Y-%m-%d %H:%M}" for at in (own[0].first, own[0].last))
         msg = f"{model.name} {version} made no prediction in the period, but from {first} to {last} UTC"
         command = version_service.baseline_command(model.name, own[0], model.schema.windows)

@@ -1,6 +1,6 @@
 """Dead letters: records that could not be used, stored as JSON Lines with file, line and reason.
 
-A file keeps letters up to `KEPT_BYTES`. What comes after is counted by kind of reason, in a file beside it: a source
+A file keeps letters up to `MAX_BYTES`. What comes after is counted by kind of reason, in a file beside it: a source
 that sends nothing but bad records fills no disk, and none of them goes uncounted.
 """
 
@@ -10,7 +10,7 @@ import fcntl
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from features.values.untyped import Reject, dead_letter
 
 Kinds = dict[tuple[str, str], dict[str, Any]]
 """Entries by role and kind of reason: role, reason, records, place."""
-KEPT_BYTES = 16 << 20
+MAX_BYTES = 16 << 20
 """Size of a file of letters: some dozens of the longest, tens of thousands of common ones."""
 KINDS = 100
 """Kinds of reasons that are told apart beyond that; more of them are counted together."""
@@ -53,11 +53,11 @@ def folder(state: Path, model: str) -> Path:
 def write(state: Path, model: str, name: str, lines: Iterable[str]) -> None:
     """Write dead letters (JSON) of *model* to the file *name*, in place of those that an earlier run left there."""
     place, fresh = folder(state, model), [line.encode() for line in lines]
-    kept, beyond = _split(fresh, KEPT_BYTES)
+    fitting, beyond = _split(fresh, MAX_BYTES)
     if fresh:
         place.mkdir(parents=True, exist_ok=True)
-    if kept:
-        write_whole(place / f"{name}.jsonl", b"".join(line + b"\n" for line in kept))
+    if fitting:
+        write_whole(place / f"{name}.jsonl", b"".join(line + b"\n" for line in fitting))
     else:
         (place / f"{name}.jsonl").unlink(missing_ok=True)
     _count_beyond(place / f"{name}.beyond", beyond, {})
@@ -66,7 +66,7 @@ def write(state: Path, model: str, name: str, lines: Iterable[str]) -> None:
 def append(state: Path, model: str, role: str, rejects: Iterable[Reject]) -> None:
     """Write records that could not be used, each once however often it is written.
 
-    Beyond `KEPT_BYTES` there is nothing to compare with: a record that comes again there counts again.
+    Beyond `MAX_BYTES` there is nothing to compare with: a record that comes again there counts again.
     """
     append_lines(state, model, role, [dead_letter(role, one) for one in rejects])
 
@@ -84,9 +84,9 @@ def append_lines(state: Path, model: str, name: str, lines: Iterable[str]) -> No
         file.seek(0)
         for last in file:
             fresh.pop(_digest(last), None)
-        kept, beyond = _split(fresh.values(), KEPT_BYTES - file.tell())
+        fitting, beyond = _split(fresh.values(), MAX_BYTES - file.tell())
         torn = b"" if last.endswith(b"\n") else b"\n"  # by a full disk, or a kill: it spoils no letter but its own
-        file.write(torn + b"".join(line + b"\n" for line in kept))
+        file.write(torn + b"".join(line + b"\n" for line in fitting))
         if beyond:
             path = place / f"{name}.beyond"
             _count_beyond(path, beyond, _read_beyond(path))
@@ -96,10 +96,11 @@ def read(state: Path, model: str) -> Letters:
     """Return how many dead letters *model* has, and why; a line that is no letter is counted as such."""
     kinds, seen, place = Kinds(), set[bytes](), folder(state, model)
     for path in sorted(place.glob("*.jsonl"), key=lambda p: (p.stat().st_mtime_ns, p.name)):
-        for line in _lines(path):
-            if (digest := _digest(line)) not in seen:
-                seen.add(digest)
-                _add(kinds, _entry(line))
+        with path.open("rb") as file:
+            for line in file:
+                if (digest := _digest(line)) not in seen:
+                    seen.add(digest)
+                    _add(kinds, _entry(line))
     for path in sorted(place.glob("*.beyond")):
         for entry in _read_beyond(path).values():
             _add(kinds, entry)
@@ -114,11 +115,6 @@ def kind(reason: str) -> str:
     ('column … stands twice', '… columns where the header has …')
     """
     return re.sub(r"'[^']*'|\"[^\"]*\"|\d+", "…", reason)
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        yield from file
 
 
 def _digest(line: bytes) -> bytes:
@@ -145,11 +141,11 @@ def _add(kinds: Kinds, entry: dict[str, Any]) -> None:
 
 def _split(lines: Iterable[bytes], room: int) -> tuple[list[bytes], list[bytes]]:
     """Return the lines that there is room for (bytes), and those beyond."""
-    kept, beyond = list[bytes](), list[bytes]()
+    fitting, beyond = list[bytes](), list[bytes]()
     for line in lines:
         room -= len(line) + 1
-        (kept if room >= 0 else beyond).append(line)
-    return kept, beyond
+        (fitting if room >= 0 else beyond).append(line)
+    return fitting, beyond
 
 
 def _count_beyond(path: Path, lines: Sequence[bytes], kinds: Kinds) -> None:

@@ -16,25 +16,19 @@ from registry.incidents import ingest
 from registry.records import EXTERNAL, Champion
 
 
-def follow_log(opened: Context, model: Model, version: str, predictions: pa.Table, *, now: datetime) -> bool:
-    """Make *version* champion if in the log it took the place of the champion; return whether it is champion.
+def follow_log(opened: Context, model: Model, version: str, predictions: pa.Table, *, now: datetime) -> None:
+    """Make *version* champion if in the log, whose *predictions* these are, it took the place of the champion.
 
     Only where Leeway trained neither, and the version was never champion.
     """
-    champion = queries.champion(opened.registry, model.name)
-    if champion is None or champion.version == version:
-        return champion is not None
-    if not _is_external_and_new(opened, champion, version):
-        return False
-    since = _took_over(model, champion.version, version, predictions)
-    if since is None:
-        return False
+    champion = _replaceable_by(opened, model, version)
+    if champion is None or (since := _took_over(model, champion.version, version, predictions)) is None:
+        return
     operations.promote(
         opened.registry, model=model.name, version=version, expected_generation=champion.generation,
         effective_at=since, actor="user", now=now,
         reason=f"in the log {version} took the place of {champion.version} on {since:%Y-%m-%d}",
     )  # fmt: skip
-    return True
 
 
 def service_start(opened: Context, model: Model, version: str) -> datetime | None:
@@ -43,11 +37,11 @@ def service_start(opened: Context, model: Model, version: str) -> datetime | Non
     None where that is not known: Leeway trained it or the champion, it was champion before, or the champion may still
     answer.
     """
-    champion = queries.champion(opened.registry, model.name)
-    if champion is None or not _is_external_and_new(opened, champion, version):
+    champion = _replaceable_by(opened, model, version)
+    if champion is None:
         return None
-    return _took_over(model, champion.version, version, decode.read_events(
-        model.schema, "predictions", model.events.predictions).table)  # fmt: skip
+    log = decode.read_events(model.schema, "predictions", model.events.predictions).table
+    return _took_over(model, champion.version, version, log)
 
 
 def promotion_hint(version: str, champion: str) -> str:
@@ -63,11 +57,13 @@ def judge_stored(opened: Context, model: Model, version: str, since: datetime, *
     )
 
 
-def _is_external_and_new(opened: Context, champion: Champion, version: str) -> bool:
-    reg, name = opened.registry, champion.model
-    both = [queries.version(reg, name, one) for one in (champion.version, version)]
-    were_champion = {promotion.to_version for promotion in queries.promotions(reg, name)}
-    return all(one.mode == EXTERNAL for one in both) and version not in were_champion
+def _replaceable_by(opened: Context, model: Model, version: str) -> Champion | None:
+    """Return the champion if Leeway trained neither it nor *version*, which was never champion; None otherwise."""
+    reg, champion = opened.registry, queries.champion(opened.registry, model.name)
+    if champion is None or version in {promotion.to_version for promotion in queries.promotions(reg, model.name)}:
+        return None
+    both = (queries.version(reg, model.name, one) for one in (champion.version, version))
+    return champion if all(one.mode == EXTERNAL for one in both) else None
 
 
 def _took_over(model: Model, old: str, new: str, predictions: pa.Table) -> datetime | None:

@@ -209,7 +209,6 @@ def load(  # noqa: PLR0913 - a bound or a filter each
         The keys of the rows by name of the group; None for all.
     times
         Times of files that were read before: those without a fact that can count are left out, with their rejects.
-
     until
         Facts that were too far ahead at this moment are left out, also if they no longer are *now*; None for no moment.
 

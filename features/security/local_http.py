@@ -10,7 +10,7 @@ import ipaddress
 import ssl
 import urllib.request
 from collections.abc import Mapping
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from urllib.parse import urlsplit
 
 NAMES = ("127.0.0.1", "localhost", "::1")
@@ -61,6 +61,15 @@ def opened(to: urllib.request.Request | str, *, timeout: float, tls: ssl.SSLCont
         handlers.append(urllib.request.HTTPSHandler(context=tls))
     answer: HTTPResponse = urllib.request.build_opener(*handlers).open(request, timeout=timeout)
     return answer
+
+
+def answers(url: str, *, timeout: float) -> bool:
+    """Return whether a server answers a request for *url* with success, as one that is healthy does."""
+    try:
+        with opened(url, timeout=timeout):
+            return True
+    except (OSError, ValueError, HTTPException):
+        return False
 
 
 def no_proxy(environment: Mapping[str, str]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from features.errors import BrokerError, DataError
 from features.events import decode, location
 from features.files import file_chunks
 from features.schema import Source
+from features.values.timestamps import COUNT
 from features.window import from_ms
 from leeway.check import event_source, files, periods, rejects, values
 from leeway.check.environment import Check
@@ -27,7 +28,7 @@ from leeway.project.load import Model
 from leeway.project.validation_errors import count, did_you_mean
 
 _ZONED = re.compile(r"(Z|[+-]\d{2}:?\d{2})$")
-_COUNT = re.compile(r"\s*[+-]?\d{9,}(\.\d*)?\s*")
+_COUNT = re.compile(COUNT)
 
 
 def events(model: Model, baselines: Path | None = None) -> Iterator[Check]:

@@ -89,18 +89,10 @@ def _prefect(plan: Plan) -> Service:
         name="prefect",
         command=server_settings.command(port),
         log=plan.logs / "prefect.log",
-        healthy=lambda: _answers(f"{server_settings.address(port)}/health"),
+        healthy=lambda: local_http.answers(f"{server_settings.address(port)}/health", timeout=3),
         environment=server_settings.environment(plan.state, port),
         start_seconds=server.START_SECONDS,
     )
-
-
-def _answers(url: str) -> bool:
-    try:
-        with local_http.opened(url, timeout=3):
-            return True
-    except (OSError, ValueError):
-        return False
 
 
 def _with_mark(service: Service, plan: Plan, more: Mapping[str, str]) -> Service:

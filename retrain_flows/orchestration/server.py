@@ -212,21 +212,13 @@ def _wait(server: subprocess.Popen[bytes], url: str, log: Path, account: int) ->
     """Wait until a server answers, and nobody else in its place; EngineError if it ends instead, or takes too long."""
     give_up = time.monotonic() + WAIT_SECONDS
     while server.poll() is None and time.monotonic() < give_up:
-        if server_process.listens(url, account) and _is_healthy(url):
+        if server_process.listens(url, account) and local_http.answers(f"{url}/health", timeout=ASK_SECONDS):
             return
         time.sleep(0.5)
     code = server.returncode
     how = f"did not answer within {WAIT_SECONDS} s" if code is None else f"ended with code {code} before it answered"
     msg = f"the Prefect server {how}"
     raise errors.EngineError(msg, hint=f"see {log}, or set {URL} to a running server")
-
-
-def _is_healthy(url: str) -> bool:
-    try:
-        with local_http.opened(f"{url}/health", timeout=ASK_SECONDS):
-            return True
-    except (OSError, HTTPException):
-        return False
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:

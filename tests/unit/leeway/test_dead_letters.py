@@ -79,7 +79,7 @@ def test_what_is_beyond_the_bound_is_counted_by_reason(
     how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file stops growing, and the numbers stay right."""
-    monkeypatch.setattr(dead_letters, "KEPT_BYTES", 2000)
+    monkeypatch.setattr(dead_letters, "MAX_BYTES", 2000)
     many = [*rejects(range(100)), *rejects(range(100, 130), "x is not a number: 'a'")]
     if how == "append":
         for at in range(0, len(many), 7):
@@ -95,7 +95,7 @@ def test_what_is_beyond_the_bound_is_counted_by_reason(
 
 def test_reasons_without_end_are_counted_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever sends records may choose what a reason says."""
-    monkeypatch.setattr(dead_letters, "KEPT_BYTES", 0)
+    monkeypatch.setattr(dead_letters, "MAX_BYTES", 0)
     monkeypatch.setattr(dead_letters, "KINDS", 3)
     for letter in "abcdefgh":
         dead_letters.append(tmp_path, "m", "facts", rejects(range(1), letter))
@@ -106,7 +106,7 @@ def test_reasons_without_end_are_counted_together(tmp_path: Path, monkeypatch: p
 
 def test_a_new_run_replaces_what_was_counted_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Letters and counts are of one run; a write that fails leaves those of the run before."""
-    monkeypatch.setattr(dead_letters, "KEPT_BYTES", 30)
+    monkeypatch.setattr(dead_letters, "MAX_BYTES", 30)
     dead_letters.write(tmp_path, "m", "once", ['{"line": 1}', '{"line": 2}', '{"line": 3}'])
     assert 3 == dead_letters.read(tmp_path, "m").count
     dead_letters.write(tmp_path, "m", "once", ['{"line": 4}'])
