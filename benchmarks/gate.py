@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import gate_paths, gate_peers, gate_series, gate_spending
+from benchmarks import gate_paths, gate_peers, gate_series, gate_spending, gate_uneven
 from benchmarks.gate_paths import ALPHA, FIRST_LOOKS
 from benchmarks.gate_runs import MEMORIES, PAST, Row, draw, history, interval, shares, table, values
 from benchmarks.gate_series import words
@@ -143,6 +143,9 @@ def report(runs: int) -> str:
         gate_series.looks_table(runs // 4),
         "### Ten tries of one cause", gate_series.tries_table(runs // 4),
         f"### A model that is better after {gate_series.ALIKE} alike slices", gate_series.change_table(runs // 4),
+        "### A model that is better by a part of each slice's loss", gate_uneven.gain_table(runs // 4),
+        "### A model with the same mean loss, better in most slices: passes by 60",
+        gate_uneven.contrary_table(runs // 2),
         "### Rows since a change point of the champion's loss: an equal model passes",
         gate_series.selection_table(runs // 4),
         "### P-values of one window, compared", one_look_table(runs // 4),

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from benchmarks import gate_peers, gate_spending
 from features.scoring import Floats
-from retrain_flows.gate import evidence, likelihood_ratio, slice_memory
+from retrain_flows.gate import evidence, likelihood_ratio, slice_memory, slice_sums
 from retrain_flows.training.challengers import EARLIER_SHARE
 from retrain_flows.training.retrain_data import MAX_EARLIER
 from retrain_flows.trial import look_slices
@@ -46,7 +46,7 @@ def by_evidence(drawn: Floats, windows: Sequence[int], past: Floats | None = Non
     Parameters
     ----------
     drawn
-        Sums and rows of slices, (2, runs, slices).
+        Sums, rows and the second model's losses of slices, (3, runs, slices).
     windows
         New slices of each look, one after the other.
     past
@@ -55,12 +55,13 @@ def by_evidence(drawn: Floats, windows: Sequence[int], past: Floats | None = Non
         The error rate.
     """
     weights = evidence.memory_weights(past)
-    means, relative = drawn[0] / drawn[1], drawn[1] / drawn[1][:, : windows[0]].mean(axis=1, keepdims=True)
-    state, passed, end = likelihood_ratio.empty((drawn.shape[1],)), [], 0
+    relative = drawn[1] / drawn[1][:, : windows[0]].mean(axis=1, keepdims=True)
+    measures = np.stack([drawn[0] / drawn[1], slice_sums.shares(drawn[0], drawn[2])])
+    state, passed, end = likelihood_ratio.empty(measures.shape[:2]), [], 0
     for size in windows:
         for k in range(end, end + size):
             state = likelihood_ratio.begin(state) if evidence.is_start(k) else state
-            state = likelihood_ratio.add(state, means[:, k], relative[:, k])
+            state = likelihood_ratio.add(state, measures[:, :, k], relative[:, k])
         end += size
         total = evidence.by_start(state, weights).sum(axis=-1)
         recent = drawn[0, :, max(end - evidence.RECENT_SLICES, 0) : end].sum(axis=1)

@@ -21,9 +21,13 @@ Row = tuple[str, ...]
 
 
 def draw(world: World, phi: float, runs: int, *, effect: float = 0.0, stream: int = 0, slices: int = LONG) -> Floats:
-    """Return sums and rows of slices, (2, runs, slices), of a first model that is better by *effect* sd of a slice."""
-    sums, rows = gate_worlds.slices(world, (SEED, stream, round(10 * phi)), (runs, slices), phi)
-    return np.stack([sums - effect * rows, rows])
+    """Return slices of a first model that is better by *effect* sd of a slice.
+
+    They are sums of differences, rows, and sums of the second model's losses, (3, runs, slices).
+    """
+    drawn = gate_worlds.slices(world, (SEED, stream, round(10 * phi)), (runs, slices), phi)
+    drawn[0] -= effect * drawn[1]
+    return drawn
 
 
 def history(phi: float, runs: int, slices: int = PAST) -> Floats:
@@ -33,7 +37,7 @@ def history(phi: float, runs: int, slices: int = PAST) -> Floats:
 
 def values(world: World, phi: float, runs: int, n: int, *, effect: float = 0.0, stream: int = 4) -> Floats:
     """Return linearised values of *n* slices, (runs, n)."""
-    return slice_memory.linearised(*draw(world, phi, runs, effect=effect, stream=stream, slices=n))
+    return slice_memory.linearised(*draw(world, phi, runs, effect=effect, stream=stream, slices=n)[:2])
 
 
 def shares(at: Floats, by: Iterable[int]) -> list[str]:

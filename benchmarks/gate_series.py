@@ -53,7 +53,7 @@ def _kind(phi: float, runs: int, number: int) -> Floats:
     """Return slices of a kind of candidate, which has .7 of the variance in common with the others."""
     common = draw(WORLDS["AR(1)"], phi, runs, stream=100, slices=TRIES * TRY)
     own = draw(WORLDS["AR(1)"], phi, runs, stream=200 + number, slices=TRIES * TRY)
-    return np.stack([np.sqrt(0.7) * common[0] + np.sqrt(0.3) * own[0], own[1]])
+    return np.stack([np.sqrt(0.7) * common[0] + np.sqrt(0.3) * own[0], *own[1:]])
 
 
 def _spent(drawn: Floats, k: int, past: Floats, candidates: int) -> Bools:
@@ -105,7 +105,7 @@ def selection_table(runs: int) -> str:
             starts, moved = _starts(champion)
             cells = []
             for past in (None, history(phi, runs)):
-                cells.append(float(_passes_since(difference, starts, past).mean()))
+                cells.append(float(_passes_since(difference, champion, starts, past).mean()))
             rows.append((f"{phi:g}", f"{common:g}", f"{moved:.2f}", *(interval(c, runs) for c in cells)))
     return table(("memory", "variance in common", "a change point stands out", "passes", "passes, history"), rows)
 
@@ -130,14 +130,15 @@ def _starts(champion: Floats) -> tuple[list[int], float]:
     return starts, moved / len(champion)
 
 
-def _passes_since(difference: Floats, starts: Sequence[int], past: Floats | None) -> Bools:
+def _passes_since(difference: Floats, champion: Floats, starts: Sequence[int], past: Floats | None) -> Bools:
     """Return which runs pass at a look at all slices from their start on; none does with too few."""
     passed = np.zeros(len(difference), bool)
     for start in set(starts):
         of = np.array(starts) == start
-        drawn = np.stack([difference[of, start:], np.ones_like(difference[of, start:])])
-        own = None if past is None else past[of]
-        passed[of] = gate_paths.by_evidence(drawn, [CHAMPION_SLICES - start], own) < np.inf
+        own = difference[of, start:]
+        drawn = np.stack([own, np.ones_like(own), gate_worlds.LOSS + champion[of, start:]])
+        known = None if past is None else past[of]
+        passed[of] = gate_paths.by_evidence(drawn, [CHAMPION_SLICES - start], known) < np.inf
     return passed
 
 
@@ -159,9 +160,9 @@ def _beyond(runs: int) -> Iterator[tuple[str, Floats, Floats | None]]:
         yield f"memory {phi:g}", draw(plain, phi, runs, slices=60), None
     for name, world in BEYOND.items():
         for phi in (0.0, 0.6):
-            drawn, (sums, rows) = draw(world, phi, runs, slices=60), draw(world, phi, runs, stream=5, slices=PAST)
+            drawn, past = draw(world, phi, runs, slices=60), draw(world, phi, runs, stream=5, slices=PAST)
             yield f"{name}, {phi:g}", drawn, None
-            yield f"{name}, {phi:g}, history", drawn, sums / rows
+            yield f"{name}, {phi:g}, history", drawn, past[0] / past[1]
 
 
 def looks_table(runs: int) -> str:

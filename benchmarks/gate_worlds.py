@@ -16,6 +16,8 @@ SEED = 20_261_128
 """Seed of all runs."""
 ROWS = 100
 """Rows of a slice, on average."""
+LOSS = 10.0
+"""A row's loss of the second model in most worlds, in sd of a slice's difference."""
 BURN_IN = 60
 """Slices before the first, so that an AR(1) of heavy-tailed shocks is stationary: .8^60 is 1e-6."""
 Shocks = Callable[[np.random.Generator, tuple[int, ...]], Floats]
@@ -113,7 +115,30 @@ BEYOND: dict[str, World] = {
 """Not what the test reckons with: no constant was chosen by these."""
 
 
-def slices(world: World, seed: tuple[int, ...], shape: tuple[int, int], phi: float) -> tuple[Floats, Floats]:
-    """Return sums and rows, (runs, slices) each, of an equal model's differences."""
+def slices(world: World, seed: tuple[int, ...], shape: tuple[int, int], phi: float) -> Floats:
+    """Return sums of an equal model's differences, rows, and sums of the second model's losses, (3, runs, slices)."""
     means, rows = world(np.random.default_rng(seed), shape, phi)
-    return means * rows, rows
+    return np.stack([means * rows, rows, LOSS * rows])
+
+
+def uneven(rng: np.random.Generator, shape: tuple[int, int], phi: float, spread: float, gain: float) -> Floats:
+    """Return the same of slices whose losses differ, of a first model whose loss is lower by a part *gain* of each.
+
+    The log of a slice's loss is an AR(1) of sd *spread*, and the logs of both models' own parts are AR(1) of sd .2.
+    """
+    level, first, second = (autocorrelated(rng, shape, phi) for _ in range(3))
+    own = np.exp(spread * level)
+    losses = own * np.exp(0.2 * second)
+    return ROWS * np.stack([own * np.exp(0.2 * first) * (1 - gain) - losses, np.ones(shape), losses])
+
+
+def contrary(rng: np.random.Generator, shape: tuple[int, int], spread: float) -> Floats:
+    """Return the same of a first model that is a tenth worse where the loss is large, and better elsewhere.
+
+    The mean losses of both are equal.
+    """
+    losses = np.exp(spread * rng.normal(size=shape))
+    large = losses > np.exp(0.5 * spread)
+    elsewhere = -0.1 * losses[large].sum() / losses[~large].sum()
+    part = np.where(large, 0.1, elsewhere) * (1 + 0.5 * rng.normal(size=shape))
+    return ROWS * np.stack([losses * part, np.ones(shape), losses])

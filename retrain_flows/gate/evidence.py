@@ -50,6 +50,9 @@ DENSE_STARTS = 16
 """The first 16 slices are a start each; of the next 16 each second is, of the next 32 each fourth, and so on: none is
 further away than an eighth of the slices so far, and their number grows with the logarithm. A change between two starts
 looks like long memory, or like a large spread."""
+AGREEMENT = 2.0
+"""Evidence by the mean difference below which shares of the losses decide nothing: a candidate that is better in quiet
+slices, and worse where most of the loss is, is no better."""
 LARGEST = 700.0
 """Log ratios above this are cut off, as larger numbers are not representable."""
 
@@ -172,15 +175,15 @@ def flat(looks: Looks) -> list[ComparedSlice]:
 
 
 def _filtered(looks: Looks, question: Question) -> likelihood_ratio.Filter:
-    """Return the filters of all slices, one for each start."""
+    """Return the filters of all slices, one for each measure and start."""
     slices = flat(looks)
-    sums, rows = slice_sums.arrays(slices, question.margin)
+    measures = slice_sums.measures(slices, question.margin)
     lags = np.diff([own.start for own in slices], prepend=0) // to_ms(question.windows.slide)
-    state = likelihood_ratio.empty()
+    state = likelihood_ratio.empty((len(measures),))
     average = next((float(np.mean([own.rows for own in look])) for look in looks if look), 1.0)  # fixed from then on
-    for k, (total, n, lag) in enumerate(zip(sums, rows, np.maximum(lags, 1), strict=True)):
+    for k, (of_slice, own, lag) in enumerate(zip(measures.T, slices, np.maximum(lags, 1), strict=True)):
         state = likelihood_ratio.begin(state) if is_start(k) else state
-        state = likelihood_ratio.add(state, total / n, n / average, int(lag))
+        state = likelihood_ratio.add(state, of_slice, own.rows / average, int(lag))
     return state
 
 
@@ -195,9 +198,19 @@ def is_start(slice_number: int) -> bool:
 
 
 def by_start(state: likelihood_ratio.Filter, weights: Floats) -> Floats:
-    """Return each start's stake times its likelihood ratio, (..., starts); the evidence is their sum."""
+    """Return the evidence from each start, (..., starts); the evidence is their sum.
+
+    Parameters
+    ----------
+    state
+        Filters of both measures (:func:`retrain_flows.gate.slice_sums.measures`), (2, ...).
+    weights
+        Weight of each memory, (memories,) or (..., memories).
+    """
     ratios = np.minimum(likelihood_ratio.log_ratios(state, weights), LARGEST)
-    return np.asarray(np.exp(ratios) * stakes(len(state.slices)))
+    by_means, by_shares = np.exp(ratios) * stakes(len(state.slices))
+    agree = by_means.sum(axis=-1, keepdims=True) >= AGREEMENT
+    return np.where(agree, (by_means + by_shares) / 2, by_means)
 
 
 def stakes(starts: int) -> Floats:

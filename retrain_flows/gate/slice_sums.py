@@ -46,3 +46,39 @@ def arrays(slices: Sequence[ComparedSlice], margin: float = 0.0) -> tuple[Floats
     """Return the sums of differences, less a margin a row, and the numbers of rows of slices, (slices,) each."""
     rows = np.array([s.rows for s in slices], dtype=np.float64)
     return np.array([s.difference for s in slices], dtype=np.float64) - margin * rows, rows
+
+
+def measures(slices: Sequence[ComparedSlice], margin: float = 0.0) -> Floats:
+    """Return how much better the candidate was in each slice, by both measures of the gate, (2, slices).
+
+    The first is the mean difference of a row's losses. The second is the difference as a share of both models' losses,
+    -1 to 1: a slice in which both err much, or in which a few rows have most of the loss, weighs no more in it than
+    another.
+
+    Parameters
+    ----------
+    slices
+        The slices.
+    margin
+        By how much a row's loss may be higher; it is taken off the candidate's.
+    """
+    sums, rows = arrays(slices, margin)
+    return np.stack([sums / rows, shares(sums, np.array([own.loss for own in slices], dtype=np.float64))])
+
+
+def shares(differences: Floats, losses: Floats) -> Floats:
+    """Return a candidate's loss less the reference's, as a share of both together, -1 to 1; 0 where neither erred.
+
+    Parameters
+    ----------
+    differences
+        Sums of the candidate's loss minus the reference's, (...); with a margin taken off they may say that the
+        candidate's loss is below 0, and the share is -1.
+    losses
+        Sums of the reference's losses, (...).
+
+    >>> shares(np.array([-1.0, 1.0, -3.0, 0.0]), np.array([2.0, 0.0, 2.0, 0.0])).round(3).tolist()
+    [-0.333, 1.0, -1.0, 0.0]
+    """
+    both = np.maximum(2 * losses + differences, np.abs(differences))
+    return np.divide(differences, both, out=np.zeros_like(both), where=both > 0)

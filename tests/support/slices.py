@@ -13,6 +13,8 @@ from registry.records import ComparedSlice
 
 DAY = timedelta(days=1)
 WINDOWS = Windows(size=DAY, slide=DAY)
+LOSS = 10.0
+"""A row's loss of the reference, in sd of a slice's mean difference."""
 
 
 def autocorrelated(runs: int, slices: int, phi: float, *, seed: int = 1) -> Floats:
@@ -31,11 +33,17 @@ def drawn(seed: int, *, slices: int = 14, mean: float = -1.0) -> tuple[Floats, F
     return rows * rng.normal(mean, 1, slices), rows
 
 
-def looks(sums: Floats, rows: Floats, sizes: Sequence[int]) -> list[list[ComparedSlice]]:
-    """Return looks at slices of a day each, by the sum of differences and the rows of each slice."""
+def looks(
+    sums: Floats, rows: Floats, sizes: Sequence[int], *, losses: Floats | None = None
+) -> list[list[ComparedSlice]]:
+    """Return looks at slices of a day each, by each slice's sum of differences, rows and sum of the reference's losses.
+
+    Without losses, a row's is LOSS.
+    """
+    lost = LOSS * np.asarray(rows, dtype=np.float64) if losses is None else losses
     slices = [
-        ComparedSlice(start=k * to_ms(DAY), rows=int(n), difference=float(total), loss=float(n))
-        for k, (total, n) in enumerate(zip(sums, rows, strict=True))
+        ComparedSlice(start=k * to_ms(DAY), rows=int(n), difference=float(total), loss=float(loss))
+        for k, (total, n, loss) in enumerate(zip(sums, rows, lost, strict=True))
     ]
     ends = np.cumsum(sizes)
     return [slices[end - size : end] for end, size in zip(ends, sizes, strict=True)]

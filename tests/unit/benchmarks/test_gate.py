@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from benchmarks import gate_paths, gate_peers, gate_runs, gate_series, gate_spending
+from benchmarks import gate_paths, gate_peers, gate_runs, gate_series, gate_spending, gate_uneven
 from benchmarks.gate_worlds import WORLDS, autocorrelated, heavy, normal
 from registry.records import CheckResult
 from retrain_flows.gate import evidence, paired_test
@@ -21,7 +21,8 @@ def test_runs_pass_where_the_gate_passes(name: str) -> None:
         expected = []
         for k in range(3):
             question = evidence.Question(slices.WINDOWS, history=None if past is None else past[k])
-            looks, at, passed = slices.looks(drawn[0, k], drawn[1, k], windows), 0, np.inf
+            looks = slices.looks(drawn[0, k], drawn[1, k], windows, losses=drawn[2, k])
+            at, passed = 0, np.inf
             for number, n in enumerate(windows, 1):
                 total, at = evidence.weigh(looks[:number], question), at + n
                 passed = min(passed, at if evidence.decide(total, 0.05) is CheckResult.PASS else np.inf)
@@ -46,7 +47,9 @@ def test_worlds_are_as_they_say() -> None:
         assert (values[:, 1:] * values[:, :-1]).mean() / values.var() == pytest.approx(0.6, abs=0.02)
 
 
-@pytest.mark.parametrize("table", [gate_series.change_table, gate_series.selection_table])
+@pytest.mark.parametrize(
+    "table", [gate_series.change_table, gate_series.selection_table, gate_uneven.gain_table, gate_uneven.contrary_table]
+)
 def test_a_table_has_a_row_for_each_memory(table: gate_series.Table) -> None:
     """With as many cells in a row as in the head."""
     head, _, *rows = (line.count("|") for line in table(5).splitlines())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from features.scoring import Floats
 from registry.records import CheckResult, ComparedSlice
-from retrain_flows.gate import evidence, likelihood_ratio
+from retrain_flows.gate import evidence, likelihood_ratio, slice_sums
 from retrain_flows.gate.evidence import Evidence, Question
 from tests.support import slices
 from tests.support.slices import WINDOWS, autocorrelated
@@ -41,10 +41,11 @@ def test_an_equal_model_passes_at_most_as_often_as_set(phi: float, history: bool
     """In 800 runs, looked at after each of 40 slices; .066 is .05 and two standard errors of such a rate."""
     runs, past = autocorrelated(800, 40, phi), autocorrelated(800, 60, phi, seed=2)
     weights = evidence.memory_weights(past if history else None)
-    state, passed = likelihood_ratio.empty((800,)), np.zeros(800, bool)
+    measures = np.stack([runs, slice_sums.shares(runs, np.full_like(runs, 2.0))])
+    state, passed = likelihood_ratio.empty((2, 800)), np.zeros(800, bool)
     for k in range(40):
         state = likelihood_ratio.begin(state) if k in (0, 10, 20) else state
-        state = likelihood_ratio.add(state, runs[:, k])
+        state = likelihood_ratio.add(state, measures[:, :, k])
         total = evidence.by_start(state, weights).sum(axis=-1)
         passed |= (total >= 1 / ALPHA) & (k + 1 >= evidence.MIN_SLICES)
     assert passed.mean() <= 0.066
@@ -79,16 +80,43 @@ def test_evidence_is_of_slices_whoever_looked(seed: int, sizes: list[int]) -> No
 def test_the_models_may_change_places(seed: int) -> None:
     """Evidence of being better and of being worse change places."""
     means = autocorrelated(1, 20, 0.3, seed=seed)[0]
-    one, other = (evidence.weigh(looks(m, (14, 6)), NOTHING_KNOWN) for m in (means, -means))
+    mine, theirs = np.full(20, slices.LOSS), slices.LOSS + means
+    one, other = (
+        evidence.weigh(slices.looks(ROWS * d, np.full(20, ROWS), (14, 6), losses=ROWS * loss), NOTHING_KNOWN)
+        for d, loss in ((means, mine), (-means, theirs))
+    )
     assert (other.better, other.worse) == pytest.approx((one.worse, one.better))
 
 
 def test_a_margin_counts_a_little_worse_as_no_worse() -> None:
-    """It is taken off each row's difference."""
+    """It is taken off the candidate's loss, row by row."""
     means = autocorrelated(1, 30, 0)[0]
     plain, shifted = looks(means - 0.5, (30,)), looks(means, (30,))
     margin = Question(WINDOWS, margin=0.5)
     assert evidence.weigh(plain, NOTHING_KNOWN).better == pytest.approx(evidence.weigh(shifted, margin).better)
+
+
+def test_a_few_slices_with_most_of_the_loss_do_not_hide_a_better_model() -> None:
+    """A fifth better in each slice, while losses differ tenfold: shares see it more often than means alone would."""
+    rng = np.random.default_rng(3)
+    history = Question(WINDOWS, history=autocorrelated(1, 60, 0, seed=9)[0])
+    by_shares, by_means = [], []
+    for _ in range(20):
+        losses = ROWS * rng.lognormal(0, 1, 40)
+        differences = losses * (np.exp(rng.normal(-0.2, 0.2, 40)) - 1)
+        for found, of in ((by_shares, losses), (by_means, np.full(40, 1e6 * ROWS))):
+            (made,) = slices.looks(differences, np.full(40, ROWS), (40,), losses=of)
+            found.append(evidence.decide(evidence.weigh([made], history), ALPHA) is CheckResult.PASS)
+    assert sum(by_shares) >= sum(by_means) + 5
+
+
+def test_a_model_that_is_worse_where_most_of_the_loss_is_does_not_pass() -> None:
+    """Better by a third in four slices of five, and worse in the fifth, which has ten times the loss."""
+    large = np.arange(60) % 5 == 4
+    losses = ROWS * np.where(large, 10.0, 1.0)
+    differences = losses * np.where(large, 0.2, -0.33) * np.random.default_rng(4).uniform(0.8, 1.2, 60)
+    made = slices.looks(differences, np.full(60, ROWS), (60,), losses=losses)
+    assert evidence.decide(evidence.weigh(made, NOTHING_KNOWN), ALPHA) is CheckResult.HOLD
 
 
 def test_a_late_change_is_found_though_both_models_were_alike_for_long() -> None:
