@@ -118,8 +118,7 @@ def _lacking_columns(model: Model, stream: Stream, origin: EventSource) -> Itera
 def _columns(model: Model, stream: Stream) -> list[str]:
     c = model.schema.columns
     if stream == "history":
-        computed = {*model.facts.features, *model.facts.transforms.features}
-        return [c.id, c.time, *(name for name in model.schema.features if name not in computed)]
+        return [c.id, c.time, *(name for name in model.schema.features if name not in model.facts.computed)]
     return [column for column, _ in decode.event_columns(model.schema, stream).values()]
 
 
