@@ -197,6 +197,11 @@ class FactFeatures(BaseModel):
         """Return whether there are any."""
         return bool(self.features or self.transforms.features)
 
+    @property
+    def computed(self) -> frozenset[str]:
+        """The names of both kinds: an event may lack these features."""
+        return frozenset([*self.features, *self.transforms.features])
+
 
 NO_FACTS = FactFeatures(features={}, sources={})
 """The fact features of a model that has none."""

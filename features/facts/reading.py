@@ -62,7 +62,7 @@ def read(declared: FactFeatures, groups: Sequence[Group], source: str, chunk: Ch
     of, mine = declared.sources[source], [group for group in groups if group.source == source]
     wanted = sorted({column for group in mine for column in _read_columns(group)})
     table, rejects = decode(of, source, wanted, chunk, now=now)
-    rows = _rows(table, identified=of.id is not None)
+    rows = _rows(table, of)
     return FactRows({group.name: list(_of_group(group, rows)) for group in mine}, rejects)
 
 
@@ -118,16 +118,21 @@ def column_name(column: Column) -> str:
     return f"{_PREFIX[column[1]]} {column[0]}"
 
 
-def _rows(table: pa.Table, *, identified: bool) -> dict[str, list[Any]]:
-    """Return decoded columns as lists; where no column identifies a fact, its content does."""
+def _rows(table: pa.Table, of: FactFiles) -> dict[str, list[Any]]:
+    """Return decoded columns as lists; where no column identifies a fact, its content does.
+
+    Of its times the moments are its content, not how they are spelled, though a feature may read them as text too.
+    """
     rows = {name: table[name].to_pylist() for name in table.column_names}
     rows.setdefault(KNOWN_TIME, rows[TIME])
     for name, values in rows.items():
         if name.startswith(_PREFIX[FeatureKind.NUMERIC]):
             rows[name] = [None if value is None else value + 0.0 for value in values]  # -0.0 is 0.0
-    if not identified:
+    if of.id is None:
         del rows[ID]
-        names = sorted(rows)
+        spelled = {column_name((of.time, kind)) for kind in FeatureKind}
+        spelled |= {column_name((of.known_time, kind)) for kind in FeatureKind if of.known_time}
+        names = sorted(rows.keys() - spelled)
         rows[ID] = [_digest(names, values) for values in zip(*(rows[name] for name in names), strict=True)]
     return rows
 

@@ -17,6 +17,10 @@ from features.values.typed_columns import Typed
 from features.values.untyped import Mask
 
 Floats = npt.NDArray[np.float64]
+ZONED = r"[0-9][T ].*[Zz+-]|[Zz+]"
+"""Text in ISO 8601 that may have a zone: after the date there is no other use for these characters."""
+WORD = r"^[^0-9]*$"
+"""Text without a digit, of which pandas reads some, like now and today, by the clock."""
 COUNT = r"^\s*[+-]?[0-9]{9,}(\.[0-9]*)?\s*$"
 """Text that is a number of units since the epoch. Eight digits are a date, like 20130131."""
 
@@ -124,12 +128,29 @@ def _written(column: pa.Array, times: Times, now: datetime) -> Typed:
         digits = np.zeros(len(column), bool)
     null = column.is_null().to_numpy(zero_copy_only=False)
     words = column.to_pandas()
-    stamps = pd.to_datetime(words.mask(digits), utc=True, format=times.format or "ISO8601", errors="coerce")
+    stamps = moments(words.mask(digits), times.format)
     ticks = stamps.astype("datetime64[us, UTC]").astype("int64").to_numpy()
     absent = stamps.isna().to_numpy()
     typed = _in_range(pa.array(ticks, pa.int64(), mask=absent), "us", times, now, counted=False)
     typed = typed.also(absent & ~null & ~digits, _unwritten(times))
     return _merged(typed, digits, words, times, now) if digits.any() else typed
+
+
+def moments(texts: pd.Series[str], way: str | None) -> pd.Series[pd.Timestamp]:
+    """Return the times of texts in the format *way*, ISO 8601 if it is None; NaT for others, UTC without a zone.
+
+    Raises
+    ------
+    ValueError
+        If pandas does not know a part of the format.
+    """
+    texts = texts.mask(texts.str.match(WORD, na=False).astype(bool))
+    if way is not None:
+        return pd.to_datetime(texts, utc=True, format=way, errors="coerce")
+    # Apart, because in one call pandas gives a text without a zone the offset of the text before it.
+    zoned = texts.str.contains(ZONED, na=False).astype(bool)
+    here = pd.to_datetime(texts.mask(zoned), utc=True, format="ISO8601", errors="coerce")
+    return here.where(~zoned, pd.to_datetime(texts.where(zoned), utc=True, format="ISO8601", errors="coerce"))
 
 
 def _unwritten(times: Times) -> str:

@@ -76,9 +76,10 @@ def _stream(model: Model, stream: Stream, source: Source | None) -> StreamChecks
         if not origin.names():
             yield _no_events_yet(name, stream, source, may_come=before_first_prediction or stream == "labels")
             return None
-        lacking = list(_lacking_columns(model, stream, origin))
-        yield from (Check(name, "error", message) for message in lacking)
-        return None if lacking else (yield from _usable(model, stream, origin))
+        lacking = list(_lacking_columns(name, model, stream, origin))
+        yield from lacking
+        unusable = any(check.result == "error" for check in lacking)
+        return None if unusable else (yield from _usable(model, stream, origin))
     except (DataError, BrokerError) as error:
         yield Check(name, "error", f"{error.message}{'; ' + error.hint if error.hint else ''}")
         return None
@@ -102,24 +103,32 @@ def _no_events_yet(name: str, stream: Stream, source: Source, *, may_come: bool)
     return Check(name, "warning" if may_come else "error", f"{source.name} has no events yet; {how}")
 
 
-def _lacking_columns(model: Model, stream: Stream, origin: EventSource) -> Iterator[str]:
-    """Yield a message for each column of the project file that a file or topic lacks; JSON may omit a null."""
+def _lacking_columns(name: str, model: Model, stream: Stream, origin: EventSource) -> Iterator[Check]:
+    """Yield an error for each column of the project file that a file or topic lacks; JSON may omit a null.
+
+    It is a warning for a feature that is computed: a log that is older than its declaration can be trained on.
+    """
     heads = origin.heads(model.schema.columns.id)
     for column in _columns(model, stream):
         without = [name for name, head in heads.items() if column not in head]
         if len(without) < len(heads):
             without = [name for name in without if not origin.optional(name)]
-        if without:
+        what = f"no column `{column}` in {first_and_rest(without)}" if without else ""
+        if without and column in model.facts.computed:
+            yield Check(name, "warning", f"{what}: training sets have it computed, but {_NOT_LOGGED}")
+        elif without:
             head = heads[without[0]]
             guess = did_you_mean(column, head) or f"; its columns are {', '.join(head) or '(none)'}"
-            yield f"no column `{column}` in {first_and_rest(without)}{guess}"
+            yield Check(name, "error", f"{what}{guess}")
+
+
+_NOT_LOGGED = "monitors count it as missing there; predictions of `leeway serve`, `score` and `predict` have it"
 
 
 def _columns(model: Model, stream: Stream) -> list[str]:
     c = model.schema.columns
     if stream == "history":
-        computed = {*model.facts.features, *model.facts.transforms.features}
-        return [c.id, c.time, *(name for name in model.schema.features if name not in computed)]
+        return [c.id, c.time, *(name for name in model.schema.features if name not in model.facts.computed)]
     return [column for column, _ in decode.event_columns(model.schema, stream).values()]
 
 

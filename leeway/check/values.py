@@ -32,10 +32,15 @@ MIN_ROWS_FOR_TREND = 100
 
 
 def features(model: Model, taken: Sample) -> Iterator[Check]:
-    """Yield a warning for each feature that is constant or cannot be compared, and for too many segments."""
+    """Yield a warning for each feature that is constant or cannot be compared, and for too many segments.
+
+    A feature that is computed where the log has no value, and has none anywhere, is not known to be constant.
+    """
     odd = 0
     for feature in model.schema.features:
         distinct = pc.count_distinct(taken.table[feature], mode="only_valid").as_py()
+        if distinct == 0 and feature in model.facts.computed:
+            continue
         if remark := _remark(taken, feature, distinct):
             odd += 1
             yield Check(f"{model.name}: {feature}", "warning", remark)

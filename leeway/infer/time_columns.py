@@ -15,7 +15,7 @@ import pyarrow as pa
 from pandas.tseries.api import guess_datetime_format
 
 from features.conventions import NUMBER_FORMATS, UNITS, Unit
-from features.values.timestamps import COUNT
+from features.values import timestamps
 
 EARLIEST = 631_152_000
 """1990 (s since the epoch): a smaller number is not a time."""
@@ -95,7 +95,7 @@ def _dates_in_digits(numbers: npt.NDArray[np.float64], way: str) -> npt.NDArray[
 def _time_format_of_text(texts: pd.Series[str]) -> TimeFormat | None:
     if texts.empty:
         return None
-    if (counted := texts.str.fullmatch(f"(?:{COUNT})|{_DIGITS_OF_A_DAY}")).mean() >= MIN_TIME_SHARE:
+    if (counted := texts.str.fullmatch(f"(?:{timestamps.COUNT})|{_DIGITS_OF_A_DAY}")).mean() >= MIN_TIME_SHARE:
         return _time_format_of_numbers(texts.where(counted).astype(np.float64).to_numpy())
     found = (_parsed(texts, way) for way in (None, *_formats(texts)))
     best = max((read for read in found if read is not None), key=_plausibility, default=None)
@@ -131,7 +131,7 @@ def _parsed(texts: pd.Series[str], way: str | None) -> TimeFormat | None:
     if way is None and not texts[:_SAMPLED_VALUES].str.match(r"\d{4}-?\d{2}-?\d{2}").any():
         return None
     try:
-        stamps = pd.to_datetime(texts, utc=True, format=way or "ISO8601", errors="coerce")
+        stamps = timestamps.moments(texts, way)
     except ValueError:  # pandas does not know a part of the format
         return None
     read = stamps.notna().to_numpy()

@@ -14,7 +14,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from features.facts.declaration import NO_FACTS, FactFeatures
-from features.schema import Events, EventSchema
+from features.schema import Events, EventSchema, Source
 from monitors.in_process import training_set_runner
 from monitors.training_set.built import Run
 from monitors.training_set.join import RowCounts, labelled
@@ -111,8 +111,15 @@ class StoredEvents:
         labels: Sources = [("labels", self.events.labels)] if self.events.labels else []
         if self.unanswered:
             return [("requests", history or predictions), *labels]
-        past: Sources = [("requests", history)] if history else []
-        return [*past, ("predictions", predictions), *labels]
+        if history is None:
+            return [("predictions", predictions), *labels]
+        # A model with a history may not have answered yet: whoever answers first makes the directory.
+        made: Sources = [("predictions", predictions)] if _may_be_read(predictions) else []
+        return [("requests", history), *made, *labels]
+
+
+def _may_be_read(source: Source) -> bool:
+    return source.path is None or Path(source.path).exists()
 
 
 @dataclass(frozen=True, eq=False)

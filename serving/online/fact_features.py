@@ -55,7 +55,7 @@ class FactFeatures:
     @property
     def names(self) -> frozenset[str]:
         """The features that a request may leave out."""
-        return frozenset({*self.values.declared.features, *self.values.declared.transforms.features})
+        return self.values.declared.computed
 
     def close(self) -> None:
         """End the feed, then the store: a request that is still being answered has the declared values."""

@@ -95,6 +95,18 @@ def test_without_an_id_a_fact_is_its_content(tmp_path: Path) -> None:
     assert facts[0].id != facts[2].id
 
 
+def test_without_an_id_a_time_that_is_read_as_a_value_is_still_a_moment(tmp_path: Path) -> None:
+    """`age: time` reads it as text: one fact in two spellings of its time stays one."""
+    feature = {"type": "numeric", "from": "landings", "key": "carrier", "age": "time", "window": "1h"}
+    source = {"path": str(tmp_path), "known_time": "reported"}
+    of = FactFeatures.model_validate({"features": {"age": feature}, "sources": {"landings": source}})
+    spelled = f"{datetime.fromtimestamp(BEGIN / 1000, UTC):%Y-%m-%dT%H:%M:%S.%f+00:00}"
+    ((one, other),) = of_lines(tmp_path, [ROW, {**ROW, "time": spelled}], of).by_group.values()
+
+    assert one[1].id == other[1].id
+    assert one[1].time == other[1].time == BEGIN
+
+
 def test_minus_zero_is_zero(tmp_path: Path) -> None:
     """The smallest of both is the same in any order."""
     rows = of_lines(tmp_path, [{**ROW, "delay": -0.0}])

@@ -346,3 +346,27 @@ def test_the_keys_of_the_page_exist() -> None:
     for key in keys:
         *above, name = key.strip(".").split(".")
         assert name in validation_errors.known_keys(("models", "any", "events", *above)), key
+
+
+COMPUTED = """\
+      size: {type: categorical, transform: "own_sizes:size", inputs: [origin]}
+"""
+
+
+# fmt: off
+def test_a_computed_feature_that_was_never_logged_is_not_called_constant(bench: Bench) -> None:
+    """It is computed where the log has no value, so nothing is known of it; a log may be older than its declaration."""
+    (bench.folder / "own_sizes.py").write_text("def size(origin):\n    return origin\n")
+    features = "    features:\n      temp: numeric\n      origin: categorical\n"
+    bench.project(PROJECT.replace("    features: {temp: numeric, origin: categorical}\n", features + COMPUTED))
+    bench.events("predictions", predictions().assign(size=None))
+    assert [] == bench.check(0)
+
+    bench.events("predictions", predictions())
+    assert ["warning late: predictions: no column `size` in 1.csv: training sets have it computed, but monitors count "
+            "it as missing there; predictions of `leeway serve`, `score` and `predict` have it"] == bench.check(0)
+
+    bench.events("predictions", predictions().assign(size="a"))
+    assert ["warning late: size: is always a: constant so far; a change will be reported. Leave it out if it cannot "
+            "change"] == bench.check(0)
+# fmt: on

@@ -58,3 +58,17 @@ def test_a_folder_that_is_not_empty_is_refused_before_anything_is_read(project: 
     """With the fix."""
     with pytest.raises(DataError, match="exists already and is not empty"):
         invoke(project, "features", "build", *PERIOD, "--out", str(project / "events"), code=None)
+
+
+def test_a_history_is_enough_before_the_first_prediction(project: Path) -> None:
+    """The directory of predictions is made by whoever answers first; without a history it must be there."""
+    file = project / "leeway.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("{path: events/predictions}", "{path: later}"))
+    words = ("features", "build", *PERIOD, "--out", str(project / "a"))
+    with pytest.raises(DataError, match="later is not there"):
+        invoke(project, *words, code=None)
+
+    history = "{path: later}, history: {path: events/predictions}"
+    file.write_text(text.replace("{path: events/predictions}", history))
+    assert document(project, *words, code=1)["counts"]["rows"] > 100
