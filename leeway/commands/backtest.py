@@ -41,6 +41,8 @@ def backtest(  # noqa: PLR0913 - one parameter an option
     id_: IdColumn = None,
     time: Column = None,
     label_time: Column = None,
+    prediction: Column = None,
+    version: Column = None,
     positive: Positive = None,
     task: Annotated[
         Task | None, typer.Option(help="What the model of LOG predicts; by default inferred from the labels.")
@@ -53,10 +55,12 @@ def backtest(  # noqa: PLR0913 - one parameter an option
     Monitors, decisions, training, gate, promotions and rollbacks run as in production, in a temporary registry. They
     are compared with no refit, with as many refits evenly spaced and at random, with a refit at every window, and with
     no model. --first-until is the end of the first training period, by default the end of the baseline. Columns of LOG
-    that you do not name are inferred as in `leeway init`; rows without an id are numbered.
+    that you do not name are inferred as in `leeway init`; rows without an id are numbered. Predictions and versions of
+    LOG are not used: name their columns with --prediction and --version if they would be taken for features.
     """
     if log is not None:
-        columns = {"label": label, "id": id_, "time": time, "label_time": label_time}
+        columns = {"label": label, "id": id_, "time": time, "label_time": label_time,
+                   "prediction": prediction, "version": version}  # fmt: skip
         with settings.drafted(log, ColumnWishes.of(columns, task, positive)) as project:
             _run(project, project.model(), policy or [], first_until, plot, as_json=as_json)
         return

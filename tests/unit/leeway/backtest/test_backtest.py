@@ -108,6 +108,18 @@ def test_predictions_of_the_log_are_ignored_with_or_without_versions(
     assert 0 == read.rejected
 
 
+def test_predictions_under_any_name_are_no_features_once_they_are_named(tmp_path: Path) -> None:
+    """A column of which no name says that it is the answer would be an input that nearly gives the label away."""
+    log = changing_log.write(tmp_path / "log.parquet", days=30, change=None)
+    frame = pd.read_parquet(log)
+    frame.assign(uplift_b=1 / (1 + np.exp(-3 * frame["x"])), build="b7").to_parquet(log)
+    named = ColumnWishes.of({"prediction": "uplift_b", "version": "build"}, None, None)
+    with settings.drafted(log, named) as project:
+        assert {"x", "z"} == set(project.model().schema.features)
+    with pytest.raises(errors.ProjectError, match="nowhere"):
+        invoke(tmp_path / "leeway.yaml", "backtest", str(log), "--prediction", "nowhere")
+
+
 def test_predictions_without_labels_are_refused_with_the_option_that_names_them(tmp_path: Path) -> None:
     """There is no project file whose keys a hint could name."""
     log = changing_log.write(tmp_path / "log.parquet", days=30, change=None)
