@@ -61,7 +61,7 @@ def test_an_endpoint_is_told_of_incidents_that_matter_to_it(reg: Registry) -> No
     make.champion(reg)
     (incident,) = ingest.ingest(reg, [make.window(1)], now=make.NOW).opened
     ingest.ingest(reg, [make.window(2, effect=0.5, threshold=0.125)], now=make.NOW)
-    operations.resolve_incident(reg, incident.id, resolution="x", actor="ann", now=make.NOW)
+    operations.resolve_incident(reg, incident.id, because="x", actor="ann", now=make.NOW)
     least = {"calm": Severity.CRITICAL, "ops": Severity.WARNING}
     outbox.fan_out(reg, {"all": ["*"], "calm": ["*"], "ops": ["*"]}, least=least, now=make.NOW)
     types = {m.id: m.type for m in outbox.messages(reg)}
