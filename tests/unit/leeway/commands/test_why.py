@@ -135,7 +135,10 @@ def test_an_unknown_incident_is_refused(folder: Path) -> None:
     with pytest.raises(NotFound) as caught:
         invoke(folder, "why", "7")
 
-    assert ("there is no incident 7", "leeway incidents") == (caught.value.message, caught.value.hint)
+    assert ("there is no incident 7", "`leeway incidents --all` lists them") == (
+        caught.value.message,
+        caught.value.hint,
+    )
 
 
 def test_a_model_that_left_the_project_file_is_explained_without_its_policy(folder: Path) -> None:
