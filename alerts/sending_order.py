@@ -17,11 +17,11 @@ def in_order(
 ) -> Iterator[tuple[records.Delivery, retry.Reply]]:
     """Attempt *claims*, those of each endpoint one after another by age, and yield each with its reply as it arrives.
 
-    An endpoint that refuses a message, or all endpoints once *seconds* are over, get the rest of theirs at once: order is
-    for receivers that answer, and nobody waits longer for one that does not.
+    An endpoint that refuses a message, or all endpoints once *seconds* are over, get the rest of theirs at once: order
+    is for receivers that answer, and nobody waits longer for one that does not.
     """
     left: dict[str, list[Claim]] = {}
-    for claim in claims:
+    for claim in sorted(claims, key=lambda claimed: claimed[0].id):  # retries are due in another order, by chance
         left.setdefault(claim[0].endpoint, []).append(claim)
     going = {pool.submit(attempt, mine[0]): mine.pop(0)[0] for mine in left.values()}
     ends = time.monotonic() + seconds

@@ -145,8 +145,8 @@ def read_in(c: sa.Connection, model: str) -> ModelStatus:
     champion = mapping.one(c, Champion, tables.champions.c.model == model)
     newest = [_newest(c, model, champion.version, stage) for stage in Stage] if champion else [None, None]
     heard = _heard(c, model, newest[0].window_end) if newest[0] else None
-    seen = {number: a.actor for number, a in acknowledgements.by_incident(c, model).items()}
-    return model_status(live, *newest, heard=heard, seen_by=seen)
+    seen_by = {number: a.actor for number, a in acknowledgements.by_incident(c, model).items()}
+    return model_status(live, *newest, heard=heard, seen_by=seen_by)
 
 
 def model_status(
@@ -168,7 +168,7 @@ def model_status(
     seen_by
         Who acknowledged each acknowledged incident, by its number.
     """
-    seen = seen_by or {}
+    known = seen_by or {}
     worst = sorted(live, key=lambda i: (-i.severity.rank, i.opened_at, i.id))
     by_stage = {Stage.INPUTS: inputs, Stage.OUTCOMES: outcomes}
     verdicts = {signal: _verdict(signal, by_stage[stage]) for signal, stage in _STAGE.items()}
@@ -181,7 +181,7 @@ def model_status(
     refused, lacking = records_set_aside(sorted(counts.keys() - {*side_channels.NAMES, *DERIVED}), counts)
     return ModelStatus(
         state=_state(worst, drifting, {s for s in judged if _STAGE[s] is Stage.INPUTS}),
-        incidents=tuple(incident_words.words(i, inputs, seen.get(i.id, "")) for i in worst),
+        incidents=tuple(incident_words.words(i, inputs, known.get(i.id, "")) for i in worst),
         drifting=drifting, steady=steady, unjudged=unjudged,
         set_aside={**refused, **lacking}, rows=inputs.rows if inputs else 0,
         window_end=inputs.window_end if inputs else None, last_heard=heard,

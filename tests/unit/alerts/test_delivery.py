@@ -224,3 +224,18 @@ def test_order_is_given_up_for_a_receiver_that_does_not_answer(reg: Registry, mo
         return retry.Reply(204)
 
     assert Delivered(sent=9) == deliver(reg, ALERTS, now=NOW, environ=ENVIRON, send=hang)
+
+
+def test_retries_of_a_batch_are_in_order_too(reg: Registry) -> None:
+    """They were put off by delays that differ at random, and are all due when the receiver is back."""
+    for _ in range(8):
+        happen(reg)
+    deliver(reg, ALERTS, now=NOW, environ=ENVIRON, send=down)
+    arrived: list[str] = []
+
+    def back(_: object, text: str, headers: dict[str, str], *__: object) -> retry.Reply:
+        arrived.append(headers["webhook-id"])
+        return retry.Reply(204)
+
+    deliver(reg, ALERTS, now=NOW + timedelta(hours=1), environ=ENVIRON, send=back)  # type: ignore[arg-type]
+    assert [m.id for m in outbox.messages(reg)] == arrived
