@@ -168,7 +168,7 @@ def model_status(
     seen_by
         Who acknowledged each acknowledged incident, by its number.
     """
-    known = seen_by or {}
+    acknowledged_by = seen_by or {}
     worst = sorted(live, key=lambda i: (-i.severity.rank, i.opened_at, i.id))
     by_stage = {Stage.INPUTS: inputs, Stage.OUTCOMES: outcomes}
     verdicts = {signal: _verdict(signal, by_stage[stage]) for signal, stage in _STAGE.items()}
@@ -181,7 +181,7 @@ def model_status(
     refused, lacking = records_set_aside(sorted(counts.keys() - {*side_channels.NAMES, *DERIVED}), counts)
     return ModelStatus(
         state=_state(worst, drifting, {s for s in judged if _STAGE[s] is Stage.INPUTS}),
-        incidents=tuple(incident_words.words(i, inputs, known.get(i.id, "")) for i in worst),
+        incidents=tuple(incident_words.words(i, inputs, acknowledged_by.get(i.id, "")) for i in worst),
         drifting=drifting, steady=steady, unjudged=unjudged,
         set_aside={**refused, **lacking}, rows=inputs.rows if inputs else 0,
         window_end=inputs.window_end if inputs else None, last_heard=heard,
