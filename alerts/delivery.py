@@ -3,8 +3,8 @@
 Several processes may deliver. Each claims a batch under a lease, so that no two send the same delivery at once; when a
 process dies its lease expires, and another takes over. Receivers recognize a repeated message by its ``webhook-id``.
 
-A receiver can cost only its own delivery an attempt, of bounded length: all of a batch are sent at once, each is marked
-as its own answer arrives, and each has a deadline.
+A receiver that answers gets its messages in order. One can cost only its own delivery an attempt, of bounded length:
+the endpoints of a batch are sent to at once, each delivery is marked as its answer arrives, and each has a deadline.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 import httpx
 
-from alerts import retry, signing, ssrf_guard
+from alerts import retry, sending_order, signing, ssrf_guard
 from alerts.config import Alerts, Endpoint
 from features import errors
 from registry import outbox, records
@@ -29,12 +29,14 @@ from registry.connection import Registry
 
 BATCH: Final = 32
 """Deliveries claimed and sent at once."""
+PROMPT: Final = 5.0
+"""For how long (s) a batch waits for an endpoint's answer before it sends it the next message."""
 GRACE: Final = timedelta(seconds=30)
 """How much longer a lease lasts than attempts can take."""
 
 Send = Callable[[ssrf_guard.Target, str, Mapping[str, str], float, float], retry.Reply]
 """Sends a text with headers to a target; the numbers are the timeouts (s) of the whole and of the connection."""
-Claim = tuple[records.Delivery, records.Message]
+Claim = sending_order.Claim
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Delivered:
 
 
 def lease(alerts: Alerts) -> timedelta:
-    """Return how long a claim lasts: longer than an attempt can take, as all of a batch are attempted at once."""
+    """Return how long a claim lasts: longer than a batch, of which the last attempt begins after `PROMPT` at most."""
     return GRACE + 2 * timedelta(seconds=alerts.timeout_seconds)
 
 
@@ -104,7 +106,7 @@ async def _post(
 def deliver(
     reg: Registry, alerts: Alerts, *, now: datetime, environ: Mapping[str, str], send: Send = post
 ) -> Delivered:
-    """Create deliveries of new messages for their endpoints, then attempt up to `BATCH` due ones, all at once.
+    """Create deliveries of new messages for their endpoints, then attempt up to `BATCH` due ones.
 
     Call again until ``total`` is 0 to send everything. A missing key, a refused address or any other error of one
     delivery is a failed attempt with the error recorded, and does not affect the others.
@@ -133,10 +135,9 @@ def deliver(
     batch = _Batch(alerts, now, environ, send)
     states, trouble = [], None
     with ThreadPoolExecutor(BATCH) as pool:
-        attempts = {pool.submit(batch.attempt, claim): claim[0] for claim in claims}
-        for attempt in as_completed(attempts):
+        for delivery, reply in sending_order.in_order(claims, batch.attempt, pool, seconds=PROMPT):
             try:
-                states.append(batch.mark(reg, attempts[attempt], attempt.result()))
+                states.append(batch.mark(reg, delivery, reply))
             except errors.RegistryError as error:
                 trouble = error
     if trouble is not None:

@@ -31,11 +31,31 @@ def _incident(kind: str, data: Data) -> str:
     incident = data["incident"]
     is_fault = incident.get("signal") == "quality"
     what = "data fault" if is_fault else f"{incident.get('signal', '')} drift".strip()
-    about = f"{incident.get('severity', '')} {what} in {incident.get('version', '')}, incident {incident.get('id', '')}"
+    where = " of ".join(filter(None, (_variables(incident), str(incident.get("version", "")))))
+    about = f"{incident.get('severity', '')} {what} in {where}, incident {incident.get('id', '')}"
     if kind == "incident.lasting":
         return f"{about}: {data.get('question', '')}"
     resolution = incident.get("resolution")
-    return f"{about}, {_EVENTS.get(kind, kind)}" + (f": {resolution}" if resolution else "")
+    if resolution:
+        return f"{about}, {_EVENTS.get(kind, kind)}: {resolution}"
+    return f"{about}, {_EVENTS.get(kind, kind)}{_begin(incident)}; `leeway why {incident.get('id', '')}` explains it"
+
+
+def _variables(incident: Data) -> str:
+    """Return the variables of an incident, the first three by name; "" where it names none."""
+    names = sorted({name for finding in _findings(incident) if (name := str(finding.get("variable", "*"))) != "*"})
+    return ", ".join(names[:3]) + (" and more" if len(names) > 3 else "")
+
+
+def _begin(incident: Data) -> str:
+    """Return since when, in event time, an incident's windows drift, and the newest finding in words if it has any."""
+    since = str(incident.get("since", ""))[:16].replace("T", " ").removesuffix(" 00:00")
+    reason = next((str(f["reason"]) for f in reversed(_findings(incident)) if f.get("reason")), "")
+    return (f", in windows since {since}" if since else "") + (f": {reason}" if reason else "")
+
+
+def _findings(incident: Data) -> list[Data]:
+    return [e["finding"] for e in incident.get("evidence", ()) if isinstance(e.get("finding"), Mapping)]
 
 
 _EVENTS = {

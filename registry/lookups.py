@@ -16,11 +16,13 @@ from registry.database import mapping, tables
 from registry.records import Check, Comparison, Decision, Delivery, Incident, IncidentState, Record, RetrainRun, Version
 
 R = TypeVar("R", bound=Record)
+MOST = 2**63 - 1
+"""The largest number of a row: drivers raise errors of their own about what no database could hold."""
 
 
 def incident(c: sa.Connection, incident_id: int) -> Incident:
     """Return an incident; NotFound if there is none of this id."""
-    return _by_id(c, Incident, incident_id, "incident", hint="leeway incidents")
+    return _by_id(c, Incident, incident_id, "incident", hint="`leeway incidents --all` lists them")
 
 
 def decision(c: sa.Connection, decision_id: int) -> Decision:
@@ -58,7 +60,7 @@ def comparisons(c: sa.Connection, *where: sa.ColumnElement[bool]) -> list[Compar
 
 def delivery(c: sa.Connection, delivery_id: int) -> Delivery:
     """Return a delivery; NotFound if there is none of this id."""
-    return _by_id(c, Delivery, delivery_id, "delivery", hint="leeway alerts")
+    return _by_id(c, Delivery, delivery_id, "delivery", hint="`leeway alerts list` lists them")
 
 
 def version(c: sa.Connection, model: str, version: str) -> Version:
@@ -105,7 +107,7 @@ def baseline_digests(c: sa.Connection, model: str, version: str) -> list[str]:
 
 
 def _by_id(c: sa.Connection, record: type[R], number: int, noun: str, hint: str = "") -> R:
-    row = next(iter(mapping.matching(c, record, "id", id=number)), None)
+    row = next(iter(mapping.matching(c, record, "id", id=number)), None) if 0 < number <= MOST else None
     if row is None:
         msg = f"there is no {noun} {number}"
         raise NotFound(msg, hint=hint)

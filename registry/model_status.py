@@ -20,7 +20,7 @@ from monitors.profiles import side_channels
 from monitors.quality.arrivals import any_arrived, records_set_aside
 from monitors.report import Report
 from monitors.signals import SIGNALS, Needs
-from registry import lookups
+from registry import acknowledgements, incident_words, lookups
 from registry.connection import Registry
 from registry.database import mapping, tables
 from registry.records import Champion, Incident
@@ -145,11 +145,17 @@ def read_in(c: sa.Connection, model: str) -> ModelStatus:
     champion = mapping.one(c, Champion, tables.champions.c.model == model)
     newest = [_newest(c, model, champion.version, stage) for stage in Stage] if champion else [None, None]
     heard = _heard(c, model, newest[0].window_end) if newest[0] else None
-    return model_status(live, *newest, heard=heard)
+    seen_by = {number: a.actor for number, a in acknowledgements.by_incident(c, model).items()}
+    return model_status(live, *newest, heard=heard, seen_by=seen_by)
 
 
 def model_status(
-    live: Sequence[Incident], inputs: Report | None, outcomes: Report | None, *, heard: datetime | None = None
+    live: Sequence[Incident],
+    inputs: Report | None,
+    outcomes: Report | None,
+    *,
+    heard: datetime | None = None,
+    seen_by: Mapping[int, str] | None = None,
 ) -> ModelStatus:
     """Return the status of a model.
 
@@ -159,7 +165,10 @@ def model_status(
         Its incidents that are not resolved.
     inputs, outcomes, heard
         The newest windows of all traffic of its champion, and the end of the newest slice with any record in it.
+    seen_by
+        Who acknowledged each acknowledged incident, by its number.
     """
+    acknowledged_by = seen_by or {}
     worst = sorted(live, key=lambda i: (-i.severity.rank, i.opened_at, i.id))
     by_stage = {Stage.INPUTS: inputs, Stage.OUTCOMES: outcomes}
     verdicts = {signal: _verdict(signal, by_stage[stage]) for signal, stage in _STAGE.items()}
@@ -172,7 +181,8 @@ def model_status(
     refused, lacking = records_set_aside(sorted(counts.keys() - {*side_channels.NAMES, *DERIVED}), counts)
     return ModelStatus(
         state=_state(worst, drifting, {s for s in judged if _STAGE[s] is Stage.INPUTS}),
-        incidents=tuple(_words(i, inputs) for i in worst), drifting=drifting, steady=steady, unjudged=unjudged,
+        incidents=tuple(incident_words.words(i, inputs, acknowledged_by.get(i.id, "")) for i in worst),
+        drifting=drifting, steady=steady, unjudged=unjudged,
         set_aside={**refused, **lacking}, rows=inputs.rows if inputs else 0,
         window_end=inputs.window_end if inputs else None, last_heard=heard,
     )  # fmt: skip
@@ -184,22 +194,6 @@ def _state(live: Sequence[Incident], drifting: Sequence[str], judged_inputs: set
     if drifting:
         return ModelState.DRIFT
     return ModelState.STEADY if judged_inputs - {Signal.QUALITY} else ModelState.NOT_JUDGED
-
-
-def _words(incident: Incident, newest: Report | None) -> str:
-    """Return an open incident in words: how bad, what, where, and when last where the *newest* window is without it."""
-    where = sorted({e.segment for e in incident.evidence})
-    names = sorted({e.finding.variable for e in incident.evidence if e.finding.variable != "*"})
-    is_fault = incident.signal is Signal.QUALITY
-    what = "data fault" if is_fault else f"{incident.signal.value} drift"
-    variables = f" in {', '.join(names[:3])}{' and more' if len(names) > 3 else ''}" if names else ""
-    segment = f", segment {', '.join(where[:2])}{' and more' if len(where) > 2 else ''}"
-    inside = segment if where and "" not in where else ""
-    why = next((e.finding.reason for e in reversed(incident.evidence) if e.finding.reason and is_fault), "")
-    tail = f": {why}" if why else ""
-    over = newest is not None and incident.last_seen < newest.window_end
-    seen = f", last seen {incident.last_seen:%Y-%m-%d %H:%M}".removesuffix(" 00:00") if over else ""
-    return f"{incident.severity.value}: {what}{variables}{inside} (incident {incident.id}{seen}){tail}"
 
 
 def _verdict(signal: Signal, report: Report | None) -> tuple[Verdict | None, str]:

@@ -63,7 +63,8 @@ def fan_out(
 ) -> int:
     """Make a delivery of every new message for every endpoint that wants its type; return how many.
 
-    A message is fanned out once: an endpoint added later is not sent what happened before.
+    A message is fanned out once: an endpoint added later is not sent what happened before. What happened before
+    the first call of all waits for that call.
 
     Parameters
     ----------
@@ -176,14 +177,28 @@ def mark(  # noqa: PLR0913 - all that is known of an attempt
 
 
 def requeue(reg: Registry, delivery_id: int, *, now: datetime) -> Delivery:
-    """Make a dead delivery due again, with no attempts counted; IllegalMove if it is not dead, NotFound without one."""
+    """Make a delivery that was given up, or waits for its next attempt, due now, with no attempts counted.
+
+    So a receiver that was repaired need not be waited for: the last delays of the schedule are hours.
+
+    Raises
+    ------
+    NotFound
+        There is no such delivery.
+    IllegalMove
+        It was delivered, or is being sent.
+    """
     t = tables.deliveries
     with reg.write(now) as c:
-        if not mapping.update(c, t, t.c.id == delivery_id, t.c.state == "dead", state="pending", attempts=0,
+        delivery = lookups.delivery(c, delivery_id)
+        if delivery.state == "delivered":
+            msg = f"delivery {delivery_id} is delivered, and is not sent twice"
+            raise IllegalMove(msg, hint="`leeway alerts list --state dead` lists those that were given up")
+        idle = t.c.leased_until.is_(None) | (t.c.leased_until <= now)
+        if not mapping.update(c, t, t.c.id == delivery_id, t.c.state != "delivered", idle, state="pending", attempts=0,
                            next_attempt_at=now):  # fmt: skip
-            state = lookups.delivery(c, delivery_id).state
-            msg = f"delivery {delivery_id} is {state}; only deliveries that were given up (dead) can be requeued"
-            raise IllegalMove(msg)
+            msg = f"delivery {delivery_id} is being sent"
+            raise IllegalMove(msg, hint="`leeway alerts list` shows the result in a minute")
         return lookups.delivery(c, delivery_id)
 
 

@@ -131,9 +131,12 @@ def refuse(reg: Registry, model: str, version: str, *, actor: str, reason: str, 
 
     Raises
     ------
+    NotFound
+        There is no such version.
     IllegalMove
         No run is held for this version.
     """
+    queries.version(reg, model, version)
     held = queries.unfinished(reg, model, RunState.HELD)
     run = next((run for run in held if run.challenger == version), None)
     if run is None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import time
 from datetime import datetime
+from enum import Enum
 from typing import Annotated, Any
 
 import typer
 
+from features.errors import NotFound
 from features.window import UTC
 from leeway import assembly, context
 from leeway.commands.options import AsJson
@@ -18,12 +20,20 @@ from leeway.terminal.exit_codes import ExitCode
 from registry import outbox
 from registry.records import Delivery
 
+_NO_ENDPOINT = "add one under `alerts.endpoints` in the project file (docs/alerts.md)"
 POLL_SECONDS = 2.0
 """Interval (s) at which `--watch` looks for due messages; the shortest retry waits 5 s."""
 
-State = Annotated[
-    str | None, typer.Option(help="Only deliveries in this state: pending, delivered or dead (given up).")
-]
+
+class DeliveryState(str, Enum):
+    """The states of a delivery that can be listed."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+State = Annotated[DeliveryState | None, typer.Option(help="Only deliveries in this state; dead: given up.")]
 
 commands = typer.Typer(
     name="alerts", no_args_is_help=True, help="Deliver signed webhooks, list deliveries, retry failed ones."
@@ -50,7 +60,7 @@ def deliver_due(
             if as_json:
                 show.as_json({"ok": True, "sent": 0, "failed": 0, "dead": 0})
                 return
-            show.note("No endpoint is configured: add one under [bold]alerts.endpoints[/] in the project file.")
+            show.note(show.text(f"No endpoint is configured: {_NO_ENDPOINT}"))
             return
         if watch:
             with contextlib.suppress(KeyboardInterrupt):
@@ -87,7 +97,9 @@ def list_deliveries(
 ) -> None:
     """Show deliveries: state, attempts, when the next one is due, and the last error."""
     with context.open(ctx.obj) as opened:
-        deliveries = outbox.deliveries(opened.registry, endpoint=endpoint, state=state)
+        deliveries = outbox.deliveries(opened.registry, endpoint=endpoint, state=state and state.value)
+        if endpoint and not deliveries:
+            _require_endpoint(opened, endpoint)
         types = {m.id: m.type for m in outbox.messages(opened.registry)}
     shown = deliveries[-limit:]
     if as_json:
@@ -98,7 +110,16 @@ def list_deliveries(
     if len(shown) < len(deliveries):
         show.note(f"... and {len(deliveries) - len(shown):,} older; --limit shows more")
     if any(d.state == "dead" for d in shown):
-        show.note("[bold]leeway alerts replay ID[/] makes a dead delivery due again.")
+        show.note("[bold]leeway alerts replay ID[/] makes one due again that was given up, or that waits.")
+
+
+def _require_endpoint(opened: Context, name: str) -> None:
+    """Raise NotFound unless the project file has the endpoint, or had it when something was to be sent to it."""
+    names = {e.name for e in opened.project.alerts.endpoints}
+    names |= {d.endpoint for d in outbox.deliveries(opened.registry)}
+    if name not in names:
+        msg = f"there is no alert endpoint {name!r}"
+        raise NotFound(msg, hint=f"its endpoints are {', '.join(sorted(names))}" if names else _NO_ENDPOINT)
 
 
 def _row(delivery: Delivery, kind: str) -> tuple[Any, ...]:
@@ -113,7 +134,7 @@ def replay(
     delivery: Annotated[int, typer.Argument(help="The delivery's id in `leeway alerts list`.")],
     as_json: AsJson = False,
 ) -> None:
-    """Schedule a dead delivery again, with the full number of attempts."""
+    """Make a delivery due now that was given up, or waits for its next attempt, with the full number of attempts."""
     with context.open(ctx.obj) as opened:
         again = outbox.requeue(opened.registry, delivery, now=datetime.now(UTC))
     if as_json:

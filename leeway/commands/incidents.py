@@ -1,4 +1,4 @@
-"""`leeway incidents` and `incidents accept`: list incidents, and say that a fault is drift or drift a fault."""
+"""`leeway incidents`: list incidents, acknowledge, resolve or reclassify one."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from leeway.project.load import Model
 from leeway.project.validation_errors import count
 from leeway.terminal import show
 from registry import operations, queries
+from registry.acknowledgements import Acknowledgement
 from registry.records import AcceptedAs, Decision, Incident, IncidentState
 from registry.views import incident_response
 
 ModelName = Annotated[str | None, typer.Argument(help="The model; by default the only one, or all.")]
+Number = Annotated[int, typer.Argument(help="The incident's id in `leeway incidents`.")]
+Because = Annotated[str, typer.Option("--because", help="The reason, for the audit log.")]
 LIST = "list"
 """The subcommand that `leeway incidents` without one runs."""
 
@@ -42,18 +45,70 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         cls=ListByDefault,
         rich_markup_mode="markdown",
-        help="List incidents, or reclassify one as drift or as a data fault.",
+        help="List incidents; acknowledge, resolve or reclassify one.",
     )
     group.command(LIST)(list_incidents)
-    group.command()(accept)
+    for command in (acknowledge, resolve, accept):
+        group.command()(command)
     app.add_typer(group, name="incidents")
+
+
+def acknowledge(
+    ctx: typer.Context,
+    incident: Number,
+    because: Because,
+    actor: Actor = USER,
+    as_json: AsJson = False,
+) -> None:
+    """Record that you have seen an incident and take care of it. It stays open.
+
+    `leeway status`, the pages and later alerts about the model say who has seen it. Nothing else changes: drift still
+    counts in it, a rise of its severity is still sent, and it still gets its decision. If drift returns after
+    its end, the reopened incident is not acknowledged.
+    """
+    with context.open(ctx.obj) as opened:
+        after = operations.acknowledge_incident(
+            opened.registry, incident, because=because, actor=actor, now=datetime.now(UTC)
+        )
+        acknowledged = incident_response.newest(opened.registry, [after])[after.id].acknowledged
+    if as_json:
+        show.as_json({"ok": True, "acknowledged": acknowledged, "incident": _record(after)})
+        return
+    show.note(show.text(f"Incident {incident} ({after.signal.value} of {after.version}) is acknowledged "
+                        f"{acknowledged_text(acknowledged)}"))  # fmt: skip
+
+
+def resolve(
+    ctx: typer.Context,
+    incident: Number,
+    because: Because,
+    actor: Actor = USER,
+    as_json: AsJson = False,
+) -> None:
+    """End an incident by hand, for instance of a version or a feed that is gone: no steady window will end it.
+
+    The resolution has your name and reason. If drift goes on, the next windows open another incident. If a data fault
+    is really drift, or drift a fault, use `leeway incidents accept` instead.
+    """
+    with context.open(ctx.obj) as opened:
+        before = queries.incident(opened.registry, incident)
+        after = operations.resolve_incident(
+            opened.registry, incident, because=because, actor=actor, now=datetime.now(UTC)
+        )
+    if as_json:
+        show.as_json({"ok": True, "incident": _record(after)})
+        return
+    was = "was" if before.state is IncidentState.RESOLVED else "is"
+    nothing = "; nothing was changed" if before.state is IncidentState.RESOLVED else ""
+    show.note(show.text(f"Incident {incident} ({after.signal.value} of {after.version}) {was} resolved: "
+                        f"{after.resolution}{nothing}"))  # fmt: skip
 
 
 def accept(
     ctx: typer.Context,
-    incident: Annotated[int, typer.Argument(help="The incident's id in `leeway incidents`.")],
+    incident: Number,
     accepted_as: Annotated[AcceptedAs, typer.Option("--as", help="The new classification.")],
-    because: Annotated[str, typer.Option("--because", help="The reason, for the audit log.")],
+    because: Because,
     actor: Actor = USER,
     as_json: AsJson = False,
 ) -> None:
@@ -68,8 +123,7 @@ def accept(
             opened.registry, incident, accepted_as=accepted_as, because=because, actor=actor, now=datetime.now(UTC)
         )
     if as_json:
-        record = {**after.model_dump(mode="json"), "state": after.displayed_state}
-        show.as_json({"ok": True, "accepted_as": accepted_as.value, "incident": record})
+        show.as_json({"ok": True, "accepted_as": accepted_as.value, "incident": _record(after)})
         return
     show.note(show.text(f"Incident {incident} ({after.signal.value} of {after.version}) is accepted as "
                         f"{accepted_as.value}; it is {after.displayed_state}."))  # fmt: skip
@@ -92,7 +146,8 @@ def list_incidents(
         newest, models = incident_response.newest(opened.registry, listed), opened.project.models
     if as_json:
         show.as_json([
-            {**i.model_dump(mode="json"), "decision": newest[i.id].decision, "waits_for": newest[i.id].waits_for}
+            {**i.model_dump(mode="json"), "decision": newest[i.id].decision, "waits_for": newest[i.id].waits_for,
+             "acknowledged": newest[i.id].acknowledged}
             for i in listed
         ])  # fmt: skip
     elif not listed:
@@ -105,7 +160,7 @@ def list_incidents(
                 f"{i.model} {i.version}",
                 i.severity.value,
                 f"{i.signal.value}: {_variables(i)}",
-                _state(i),
+                _state(i, newest[i.id].acknowledged),
                 i.opened_at,
                 i.last_seen,
                 decision_text(i, newest[i.id].decision, models.get(i.model)),
@@ -116,8 +171,19 @@ def list_incidents(
         show.table("Incidents", columns, rows)
 
 
-def _state(incident: Incident) -> str:
-    return incident.displayed_state + (", corrected by late data" if incident.corrections else "")
+def _record(incident: Incident) -> dict[str, Any]:
+    """Return an incident for JSON, with the state that users read."""
+    return {**incident.model_dump(mode="json"), "state": incident.displayed_state}
+
+
+def _state(incident: Incident, acknowledged: Acknowledgement | None) -> str:
+    by = f" by {acknowledged.actor}" if acknowledged else ""
+    return f"{incident.displayed_state}{by}" + (", corrected by late data" if incident.corrections else "")
+
+
+def acknowledged_text(acknowledged: Acknowledgement | None) -> str:
+    """Return who has seen an incident, when and why; "" where nobody has."""
+    return f"at {show.cell(acknowledged.at)} {acknowledged.text}" if acknowledged else ""
 
 
 def decision_text(incident: Incident, decision: Decision | None, of: Model | None) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from leeway import context
-from leeway.commands.incidents import decision_text
+from leeway.commands.incidents import acknowledged_text, decision_text
 from leeway.commands.options import AsJson
 from leeway.commands.response_text import print_response
 from leeway.project.load import Model
@@ -65,6 +65,7 @@ def _head(explanation: IncidentExplanation, response: IncidentResponse, model: M
     rows = [
         ("severity", incident.severity.value),
         ("state", incident.displayed_state + (f": {incident.resolution}" if incident.resolution else "")),
+        ("acknowledged", acknowledged_text(response.acknowledged)),
         ("windows", f"{incident.windows:,} with {'a fault' if word == 'fault' else word}{late}"),
         ("since", incident.since),
         ("last seen", incident.last_seen),

@@ -6,7 +6,6 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from features.errors import IllegalMove
 from features.window import format_span
 from monitors.finding import Signal
 from registry import acceptances, lookups, outbox
@@ -14,7 +13,7 @@ from registry.audit_log import chain
 from registry.config import IncidentPolicy, LastingFault
 from registry.connection import Registry
 from registry.database import mapping, tables
-from registry.operations.incidents import close, incident_line
+from registry.operations.incidents import close, incident_line, need_reason
 from registry.records import AcceptedAs, Incident, IncidentState
 
 
@@ -48,9 +47,7 @@ def accept_incident(
     IllegalMove
         There is no reason.
     """
-    if not because.strip():
-        msg = "a reason is needed"
-        raise IllegalMove(msg, hint="say why with --because")
+    need_reason(because)
     with reg.write() as c:
         return _accept(c, lookups.incident(c, incident_id), accepted_as, because=because, actor=actor, now=now)
 

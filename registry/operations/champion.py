@@ -216,7 +216,7 @@ def _replaced_version(c: sa.Connection, model: str, champion: Champion | None) -
     previous = c.scalar(how.where(t.to_version == champion.version)) if champion else None
     if previous is None:
         msg = f"{model} has no champion before this one"
-        raise IllegalMove(msg, hint="name the version to roll back to")
+        raise IllegalMove(msg, hint="name the version to roll back to with --to")
     return str(previous)
 
 

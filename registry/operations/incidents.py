@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from features.errors import IllegalMove
-from registry import lookups, outbox
+from registry import acknowledgements, lookups, outbox
 from registry.audit_log import chain
 from registry.connection import Registry
 from registry.database import mapping, tables
@@ -123,8 +123,19 @@ def set_pending(reg: Registry, incident_id: int, reason: str, *, now: datetime) 
             chain.append(c, incident_line(incident, "incident.pending", chain.SYSTEM, now, reason=reason))
 
 
-def acknowledge_incident(reg: Registry, incident_id: int, *, actor: str, now: datetime) -> Incident:
-    """Record that *actor* has seen an open incident; again is no change. IllegalMove if it is resolved."""
+def acknowledge_incident(reg: Registry, incident_id: int, *, because: str, actor: str, now: datetime) -> Incident:
+    """Record that *actor* has seen an open incident, and return it; again is no change, whoever asks.
+
+    It stays open: windows go to it, a rise of its severity is told, and it still gets its decision.
+
+    Raises
+    ------
+    NotFound
+        There is no such incident.
+    IllegalMove
+        It is resolved, or there is no reason.
+    """
+    need_reason(because)
     with reg.write() as c:
         incident = lookups.incident(c, incident_id)
         if incident.state is IncidentState.RESOLVED:
@@ -132,20 +143,36 @@ def acknowledge_incident(reg: Registry, incident_id: int, *, actor: str, now: da
             raise IllegalMove(msg, hint="nothing is left to acknowledge")
         if incident.state is IncidentState.OPEN:
             set_state(c, incident, IncidentState.ACKNOWLEDGED)
-            chain.append(c, incident_line(incident, "incident.acknowledged", actor, now))
+            chain.append(c, incident_line(incident, acknowledgements.ACTION, actor, now, because=because))
         return lookups.incident(c, incident_id)
 
 
-def resolve_incident(reg: Registry, incident_id: int, *, resolution: str, actor: str, now: datetime) -> Incident:
-    """Resolve an incident and return it; one that is resolved already is returned as it is.
+def resolve_incident(reg: Registry, incident_id: int, *, because: str, actor: str, now: datetime) -> Incident:
+    """Resolve an incident by hand and return it; one that is resolved already is returned as it is.
 
-    If it had no decision, one is recorded: to do nothing, because of *resolution*.
+    Its resolution begins with who resolved it, so that no reason can be taken for one that the program gives. If it had
+    no decision, one is recorded: to do nothing, because of the resolution. Drift that goes on opens another incident.
+
+    Raises
+    ------
+    NotFound
+        There is no such incident.
+    IllegalMove
+        There is no reason.
     """
+    need_reason(because)
     with reg.write() as c:
         incident = lookups.incident(c, incident_id)
         if incident.state is IncidentState.RESOLVED:
             return incident
-        return close(c, incident, resolution=resolution, actor=actor, now=now)
+        return close(c, incident, resolution=f"by {actor}: {because}", actor=actor, now=now)
+
+
+def need_reason(because: str) -> None:
+    """Raise IllegalMove if a reason has no text: the audit log says why, or nothing is done."""
+    if not because.strip():
+        msg = "a reason is needed"
+        raise IllegalMove(msg, hint="say why with --because")
 
 
 def close(c: sa.Connection, incident: Incident, *, resolution: str, actor: str, now: datetime) -> Incident:

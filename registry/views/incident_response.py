@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from monitors.finding import Signal
-from registry import acceptances, baseline_plan, queries
+from registry import acceptances, acknowledgements, baseline_plan, queries
+from registry.acknowledgements import Acknowledgement
 from registry.baseline_plan import BaselinePlan
 from registry.connection import Registry
 from registry.records import AcceptedAs, Action, Decision, Incident, IncidentState, RetrainRun, RunState
@@ -47,6 +48,8 @@ class IncidentResponse:
     baseline
         The plan of the champion's baseline where that is too short for the guarantee, and the champion is the
         incident's version or what its retrain promoted; None otherwise.
+    acknowledged
+        Who has seen it, while it is acknowledged; None otherwise.
     """
 
     decisions: tuple[Decision, ...]
@@ -56,6 +59,7 @@ class IncidentResponse:
     accepted_as: AcceptedAs | None
     undo: tuple[UndoStep, ...]
     baseline: BaselinePlan | None
+    acknowledged: Acknowledgement | None = None
 
 
 def read(reg: Registry, incident: Incident) -> IncidentResponse:
@@ -70,6 +74,7 @@ def read(reg: Registry, incident: Incident) -> IncidentResponse:
     ending = next((e for e in effects if _ended(incident, e) and e not in own), None)
     with reg.read() as c:
         accepted = acceptances.newest_by_incident(c, model).get(incident.id)
+        acknowledged = acknowledgements.by_incident(c, model).get(incident.id)
     serving = effects[-1].promotion.id if effects else 0
     return IncidentResponse(
         decisions=tuple(decisions),
@@ -82,6 +87,7 @@ def read(reg: Registry, incident: Incident) -> IncidentResponse:
             _other_reading(incident, accepted),
         ),
         baseline=_short_baseline(reg, incident, [e.promotion.to_version for e in (*own, ending) if e]),
+        acknowledged=acknowledged,
     )
 
 
@@ -93,10 +99,11 @@ def _short_baseline(reg: Registry, incident: Incident, promoted: Sequence[str]) 
 
 @dataclass(frozen=True, slots=True)
 class NewestStep:
-    """The newest decision about an incident, None before the first, and what is waited for now."""
+    """The newest decision about an incident, None before the first, what is waited for now, and who has seen it."""
 
     decision: Decision | None
     waits_for: str
+    acknowledged: Acknowledgement | None = None
 
 
 def newest(reg: Registry, incidents: Iterable[Incident]) -> dict[int, NewestStep]:
@@ -109,8 +116,12 @@ def newest(reg: Registry, incidents: Iterable[Incident]) -> dict[int, NewestStep
     runs: dict[int | None, list[RetrainRun]] = {}
     for run in (run for model in models for run in queries.runs(reg, model)):
         runs.setdefault(by_decision.get(run.decision_id), []).append(run)
+    with reg.read() as c:
+        seen = {number: a for model in models for number, a in acknowledgements.by_incident(c, model).items()}
     return {
-        i.id: NewestStep(decisions.get(i.id), waits_for(i, decisions.get(i.id), _current(runs.get(i.id, []))))
+        i.id: NewestStep(
+            decisions.get(i.id), waits_for(i, decisions.get(i.id), _current(runs.get(i.id, []))), seen.get(i.id)
+        )
         for i in listed
     }
 

@@ -194,3 +194,48 @@ def test_more_than_a_batch_takes_more_than_a_call(reg: Registry) -> None:
     seen = [deliver(reg, ALERTS, now=NOW, environ=ENVIRON, send=taken).total for _ in range(3)]
 
     assert [delivering.BATCH, 1, 0] == seen
+
+
+def test_a_receiver_that_answers_gets_messages_in_order(reg: Registry) -> None:
+    """However long each takes: what was raised cannot arrive before it was opened."""
+    for _ in range(8):
+        happen(reg)
+    seen: list[str] = []
+    lengths = iter([0.02, 0.0] * 5)
+
+    def slow(_: object, text: str, headers: dict[str, str], *__: object) -> retry.Reply:
+        time.sleep(next(lengths))
+        seen.append(headers["webhook-id"])
+        return retry.Reply(204)
+
+    assert Delivered(sent=9) == deliver(reg, ALERTS, now=NOW, environ=ENVIRON, send=slow)  # type: ignore[arg-type]
+    assert [m.id for m in outbox.messages(reg)] == seen
+
+
+def test_order_is_given_up_for_a_receiver_that_does_not_answer(reg: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failure, and once the time for order is over, the rest of its messages is sent at once."""
+    monkeypatch.setattr(delivering, "PROMPT", 0.05)
+    for _ in range(8):
+        happen(reg)
+    together = threading.Barrier(9)
+
+    def hang(*_: object) -> retry.Reply:
+        together.wait(timeout=10)  # all nine are here at the same time, or this raises
+        return retry.Reply(204)
+
+    assert Delivered(sent=9) == deliver(reg, ALERTS, now=NOW, environ=ENVIRON, send=hang)
+
+
+def test_retries_of_a_batch_are_in_order_too(reg: Registry) -> None:
+    """They were put off by delays that differ at random, and are all due when the receiver is back."""
+    for _ in range(8):
+        happen(reg)
+    deliver(reg, ALERTS, now=NOW, environ=ENVIRON, send=down)
+    arrived: list[str] = []
+
+    def back(_: object, text: str, headers: dict[str, str], *__: object) -> retry.Reply:
+        arrived.append(headers["webhook-id"])
+        return retry.Reply(204)
+
+    deliver(reg, ALERTS, now=NOW + timedelta(hours=1), environ=ENVIRON, send=back)  # type: ignore[arg-type]
+    assert [m.id for m in outbox.messages(reg)] == arrived

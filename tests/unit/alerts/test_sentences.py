@@ -22,12 +22,13 @@ def test_each_message_of_a_response_is_a_sentence(tmp_path: Path) -> None:
     assert {m.type for m in sent} <= set(EVENTS)
     expected = [
         "late: v1 became champion by ann: first",
-        "late: critical performance drift in v1, incident 2, was opened",
+        "late: critical performance drift in loss of v1, incident 2, was opened, in windows since 2024-03-05: far; "
+        "`leeway why 2` explains it",
         "late: decided about incident 1: no action: too few labels",
         "late: decided about incident 1, revision 2: retrain: x drifted in 3 windows; 1200 rows",
         "late: run 1 is held, v2 answers in shadow until labels decide: v2 (static challenger) is neither better nor "
         "worse yet",
-        "late: critical performance drift in v1, incident 2, is resolved: baseline replaced by v2",
+        "late: critical performance drift in loss of v1, incident 2, is resolved: baseline replaced by v2",
         "late: v2 became champion after v1 automatically: v2 in shadow against v1: better",
         "late: decided: roll back: v2 against v1: worse",
         "late: v2 was rolled back automatically, v1 and its baseline serve again: v2 against v1: worse",

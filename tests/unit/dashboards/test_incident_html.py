@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +73,17 @@ def test_the_decision_and_the_log_are_shown(reg: Registry) -> None:
     assert "opened leeway variables loss; severity critical" in page
     assert "First window" not in page
     assert "No decision yet: waiting for the next decision run." in words(reg, FEATURE)
+
+
+def test_who_has_seen_an_incident_is_shown(tmp_path: Path) -> None:
+    """On its page, in the model's status and in the log, with markup as text."""
+    with Registry.open(f"sqlite:///{tmp_path}/leeway.db", tmp_path / "artifacts") as made:
+        world.begin(made)
+        world.drift(made)
+        operations.acknowledge_incident(made, 1, because="<b>on it</b>", actor="ann", now=world.START)
+        assert "Acknowledged at 1 Mar 2024 by ann: <b>on it</b>." in html.unescape(words(made, FEATURE))
+        assert "&lt;b&gt;on it&lt;/b&gt;" in Browser(made).get(FEATURE).text
+        assert "(incident 1, acknowledged by ann)" in words(made, "/")
 
 
 def test_a_correction_by_late_data_is_shown(tmp_path: Path) -> None:

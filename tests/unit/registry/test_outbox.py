@@ -61,7 +61,7 @@ def test_an_endpoint_is_told_of_incidents_that_matter_to_it(reg: Registry) -> No
     make.champion(reg)
     (incident,) = ingest.ingest(reg, [make.window(1)], now=make.NOW).opened
     ingest.ingest(reg, [make.window(2, effect=0.5, threshold=0.125)], now=make.NOW)
-    operations.resolve_incident(reg, incident.id, resolution="x", actor="ann", now=make.NOW)
+    operations.resolve_incident(reg, incident.id, because="x", actor="ann", now=make.NOW)
     least = {"calm": Severity.CRITICAL, "ops": Severity.WARNING}
     outbox.fan_out(reg, {"all": ["*"], "calm": ["*"], "ops": ["*"]}, least=least, now=make.NOW)
     types = {m.id: m.type for m in outbox.messages(reg)}
@@ -124,7 +124,7 @@ def test_delivered_is_final(reg: Registry, due: list[Delivery]) -> None:
     delivered = outbox.mark(reg, mine, state="delivered", status_code=200, now=make.NOW)
     assert make.NOW == delivered.delivered_at
     assert delivered == outbox.mark(reg, mine, state="dead", error="timed out", now=make.NOW + MINUTE)
-    with pytest.raises(IllegalMove, match="is delivered; only deliveries that were given up"):
+    with pytest.raises(IllegalMove, match="is delivered, and is not sent twice"):
         outbox.requeue(reg, 1, now=make.NOW)
 
 
@@ -173,8 +173,19 @@ def test_a_dead_delivery_can_be_replayed(reg: Registry, due: list[Delivery]) -> 
     outbox.mark(reg, held(reg, 1), state="dead", error="410", now=make.NOW)
     assert ("pending", 0) == (outbox.requeue(reg, 1, now=make.NOW).state, outbox.deliveries(reg)[0].attempts)
     assert [1] == claim(reg)
-    with pytest.raises(NotFound, match="no delivery 99"):
-        outbox.requeue(reg, 99, now=make.NOW)
+    for number in (99, 0, -1, 2**63, 10**30):
+        with pytest.raises(NotFound, match=f"no delivery {number}"):
+            outbox.requeue(reg, number, now=make.NOW)
+
+
+def test_what_waits_for_hours_can_be_made_due(reg: Registry, due: list[Delivery]) -> None:
+    """The receiver was repaired; while an attempt is going on, there is nothing to make due."""
+    claim(reg)
+    with pytest.raises(IllegalMove, match="is being sent"):
+        outbox.requeue(reg, 1, now=make.NOW)
+    outbox.mark(reg, held(reg, 1), state="pending", error="500", next_attempt_at=make.NOW + 60 * MINUTE, now=make.NOW)
+    again = outbox.requeue(reg, 1, now=make.NOW)
+    assert ("pending", 0, make.NOW) == (again.state, again.attempts, again.next_attempt_at)
 
 
 def test_a_finished_audit_is_on_record_and_told(reg: Registry) -> None:

@@ -12,6 +12,7 @@ from click.testing import Result
 from alerts import retry
 from alerts.config import Alerts
 from alerts.delivery import Delivered
+from features.errors import NotFound
 from leeway import assembly, context
 from leeway.commands import alerts
 from registry import operations, outbox
@@ -100,8 +101,16 @@ def test_the_list_is_cut_and_filtered(folder: Path) -> None:
     run(folder, "deliver")
 
     assert [] == listed(folder, "--state", "dead")
-    assert [] == listed(folder, "--endpoint", "pager")
     assert 1 == len(listed(folder, "--endpoint", "ops", "--limit", "1"))
+
+
+def test_a_filter_that_nothing_can_match_is_an_error(folder: Path) -> None:
+    """An empty list would say that nothing was given up."""
+    run(folder, "deliver")
+    assert 2 == run(folder, "list", "--state", "dad").exit_code
+    with pytest.raises(NotFound, match="there is no alert endpoint 'pager'"):
+        run(folder, "list", "--endpoint", "pager")
+    assert [] == listed(folder, "--endpoint", "ops", "--state", "delivered")
 
 
 def test_a_dead_delivery_is_replayed(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""`leeway incidents accept`: a fault is drift, or drift a fault, by the command line."""
+"""`leeway incidents`: incidents are listed, acknowledged, resolved, and reclassified."""
 
 from __future__ import annotations
 
@@ -47,3 +47,32 @@ def test_the_list_is_what_there_is_without_a_subcommand(folder: Path) -> None:
     (row,) = document(folder, "incidents")
     assert [row] == document(folder, "incidents", "late")
     assert [row] == document(folder, "incidents", "list", "late")
+
+
+def test_who_has_seen_an_incident_is_told_everywhere(folder: Path) -> None:
+    """In the answer, the list, `status` and with it each later alert; a second time changes nothing."""
+    said = printed(folder, "incidents", "acknowledge", "1", "--because", "looking at it", "--actor", "ann")
+    assert "Incident 1 (feature of v1) is acknowledged at " in said
+    again = document(folder, "incidents", "acknowledge", "1", "--because", "me too", "--actor", "bob")
+    assert ("ann", "looking at it", "acknowledged") == (
+        again["acknowledged"]["actor"],
+        again["acknowledged"]["because"],
+        again["incident"]["state"],
+    )
+    (row,) = document(folder, "incidents")
+    assert ("acknowledged", again["acknowledged"]) == (row["state"], row["acknowledged"])
+    assert "acknowledged by ann" in printed(folder, "incidents")
+    assert "(incident 1, acknowledged by ann)" in document(folder, "status")["models"][0]["said"][0]
+    (line,) = [line for line in document(folder, "history") if line["action"] == "incident.acknowledged"]
+    assert ("ann", "looking at it") == (line["actor"], line["details"]["because"])
+
+
+def test_an_incident_is_resolved_by_hand(folder: Path) -> None:
+    """With name and reason; a second time says that nothing was changed."""
+    said = printed(folder, "incidents", "resolve", "1", "--because", "the feed is gone", "--actor", "ann")
+    assert "Incident 1 (feature of v1) is resolved: by ann: the feed is gone" in " ".join(said.split())
+    assert [] == document(folder, "incidents")
+    again = printed(folder, "incidents", "resolve", "1", "--because", "other words", "--actor", "bob")
+    assert "was resolved: by ann: the feed is gone; nothing was changed" in " ".join(again.split())
+    line = next(line for line in document(folder, "history") if line["action"] == "incident.resolved")
+    assert ("ann", "by ann: the feed is gone") == (line["actor"], line["details"]["reason"])

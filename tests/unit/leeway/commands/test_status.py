@@ -117,7 +117,7 @@ def test_incidents_are_listed_with_their_decision(folder: Path) -> None:
     assert "a feature; no loss" in printed(folder, "incidents")
 
     with context.open(folder) as opened:
-        operations.resolve_incident(opened.registry, incident["id"], resolution="seen", actor="ann", now=NOW + 2 * DAY)
+        operations.resolve_incident(opened.registry, incident["id"], because="seen", actor="ann", now=NOW + 2 * DAY)
     assert [] == document(folder, "incidents")
     assert ["resolved"] == [i["state"] for i in document(folder, "incidents", "--all")]
 

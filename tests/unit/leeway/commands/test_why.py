@@ -135,7 +135,10 @@ def test_an_unknown_incident_is_refused(folder: Path) -> None:
     with pytest.raises(NotFound) as caught:
         invoke(folder, "why", "7")
 
-    assert ("there is no incident 7", "leeway incidents") == (caught.value.message, caught.value.hint)
+    assert ("there is no incident 7", "`leeway incidents --all` lists them") == (
+        caught.value.message,
+        caught.value.hint,
+    )
 
 
 def test_a_model_that_left_the_project_file_is_explained_without_its_policy(folder: Path) -> None:
@@ -313,3 +316,15 @@ def test_a_baseline_that_is_too_short_says_so(empty: Path) -> None:
     assert f"late: b{plan}" in printed(empty, "status")
     assert f"B{plan}" in " ".join(printed(empty, "why", "1").split())
     assert ("v2", 19) == tuple(document(empty, "why", "1")["response"]["baseline"][k] for k in ("version", "missing"))
+
+
+def test_it_says_who_has_seen_it_until_it_is_resolved(folder: Path) -> None:
+    """Who acknowledged it, when and why; then who resolved it, and why."""
+    drifting(folder)
+    printed(folder, "incidents", "acknowledge", "1", "--because", "looking at it", "--actor", "ann")
+    assert re.search(r"acknowledged +at 20.* by ann: looking at it", text(folder, "1"))
+    assert "ann" == document(folder, "why", "1")["response"]["acknowledged"]["actor"]
+    printed(folder, "incidents", "resolve", "1", "--because", "the feed is gone", "--actor", "bob")
+    said = text(folder, "1")
+    assert re.search(r"state +resolved: by bob: the feed is gone", said)
+    assert "looking at it" not in said

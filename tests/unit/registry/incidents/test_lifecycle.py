@@ -100,7 +100,7 @@ def test_a_late_window_can_be_the_one_that_was_missing(reg: Registry) -> None:
 def test_a_window_counts_in_one_incident(reg: Registry) -> None:
     """Resolved by hand on day 2; day 3 is the second of three that drift, and the new incident begins with it."""
     (first,) = play(reg, "DD", TWO_OF_THREE)
-    operations.resolve_incident(reg, first.id, resolution="a holiday", actor="ann", now=make.NOW)
+    operations.resolve_incident(reg, first.id, because="a holiday", actor="ann", now=make.NOW)
     _, second = play(reg, "D", TWO_OF_THREE, start=3)
     assert ([3, 3, 3, 3], 1) == (days(second), second.windows)
 
@@ -121,7 +121,7 @@ def test_outcomes_of_the_window_that_opened_it_may_have_drifted_before(
     (first,) = play(reg, "DD", TWO_OF_THREE)
     for day in (1, 2):
         put(reg, of_outcomes(day), policy=TWO_OF_THREE)
-    operations.resolve_incident(reg, first.id, resolution="a holiday", actor="ann", now=make.NOW)
+    operations.resolve_incident(reg, first.id, because="a holiday", actor="ann", now=make.NOW)
     put(reg, make.window(3, Verdict.STEADY), of_outcomes(3), policy=TWO_OF_THREE)
     _, second = play(reg, "D", TWO_OF_THREE, start=4)
     assert ([4, 4, 4, 4], 1) == (days(second), second.windows)
@@ -207,7 +207,7 @@ def test_without_a_cool_down_drift_is_another_incident(reg: Registry) -> None:
 def test_what_was_resolved_by_hand_is_not_continued(reg: Registry) -> None:
     """Somebody said it is over, and why; drift after that is another incident."""
     incident = decided(reg, make.window(1))
-    operations.resolve_incident(reg, incident.id, resolution="repaired", actor="ann", now=make.NOW)
+    operations.resolve_incident(reg, incident.id, because="repaired", actor="ann", now=make.NOW)
     assert [] == list(put(reg, make.window(2), policy=COOL).reopened)
     assert 2 == len(queries.incidents(reg))
 
@@ -351,7 +351,7 @@ def test_what_came_before_the_episode_does_not_concern_it(reg: Registry) -> None
 def test_a_resolved_incident_is_not_corrected(reg: Registry) -> None:
     """It is history: what was known then is what it says."""
     play(reg, "DD")
-    resolved = operations.resolve_incident(reg, 1, resolution="a holiday", actor="ann", now=make.NOW)
+    resolved = operations.resolve_incident(reg, 1, because="a holiday", actor="ann", now=make.NOW)
     put(reg, make.window(1, Verdict.STEADY, n=130))
     assert [resolved] == queries.incidents(reg)
 

@@ -223,10 +223,10 @@ class Episodes(RuleBasedStateMachine):
     def resolve(self) -> None:
         """Somebody says that it is over."""
         incident = queries.incidents(self.reg, self.model)[-1]
-        operations.resolve_incident(self.reg, incident.id, resolution="by hand", actor="ann", now=make.NOW)
+        operations.resolve_incident(self.reg, incident.id, because="by hand", actor="ann", now=make.NOW)
         self.timeline.incidents[-1].state = "resolved"
         self.timeline.incidents[-1].decided = True
-        self.timeline.incidents[-1].resolution = "by hand"
+        self.timeline.incidents[-1].resolution = "by ann: by hand"
 
     def _tell(self, stage: Stage, day: int, segment: str, word: str) -> None:
         report = window(self.model, day, word, next(self.numbers), stage=stage, segment=segment)

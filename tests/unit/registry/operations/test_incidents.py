@@ -105,10 +105,11 @@ def test_why_a_decision_waits_is_on_record_until_it_is_made(reg: Registry, incid
 def test_acknowledging_leaves_an_incident_open(reg: Registry, incident: Incident) -> None:
     """It still waits for its decision, and drift still goes to it; acknowledging again is no change."""
     assert (
-        IncidentState.ACKNOWLEDGED is operations.acknowledge_incident(reg, incident.id, actor="ann", now=make.NOW).state
+        IncidentState.ACKNOWLEDGED
+        is operations.acknowledge_incident(reg, incident.id, because="on it", actor="ann", now=make.NOW).state
     )
     before = make.everything(reg)
-    operations.acknowledge_incident(reg, incident.id, actor="bob", now=make.NOW)
+    operations.acknowledge_incident(reg, incident.id, because="me too", actor="bob", now=make.NOW)
     assert before == make.everything(reg)
     assert [incident.id] == [i.id for i in queries.undecided(reg)]
     assert () == ingest.ingest(reg, [make.window(2)], now=make.NOW).opened
@@ -117,23 +118,40 @@ def test_acknowledging_leaves_an_incident_open(reg: Registry, incident: Incident
 
 def test_resolving_decides_what_nobody_decided(reg: Registry, incident: Incident) -> None:
     """No incident ends without a decision: resolved by hand, it is to do nothing, because of the resolution."""
-    resolved = operations.resolve_incident(reg, incident.id, resolution="a holiday", actor="ann", now=make.NOW)
-    assert (IncidentState.RESOLVED, "a holiday", make.NOW) == (
+    resolved = operations.resolve_incident(reg, incident.id, because="a holiday", actor="ann", now=make.NOW)
+    assert (IncidentState.RESOLVED, "by ann: a holiday", make.NOW) == (
         resolved.state,
         resolved.resolution,
         resolved.resolved_at,
     )
     (decision,) = queries.decisions(reg)
-    assert (Action.NOTHING, ("a holiday",), "ann") == (decision.action, decision.because, decision.actor)
+    assert (Action.NOTHING, ("by ann: a holiday",), "ann") == (decision.action, decision.because, decision.actor)
 
 
 def test_resolving_keeps_the_decision_there_was(reg: Registry, incident: Incident) -> None:
     """Resolving again is no change, and a resolved incident cannot be acknowledged."""
     decision = make.decide(reg, incident.id, Action.REPAIR_DATA)
-    resolved = operations.resolve_incident(reg, incident.id, resolution="repaired", actor="ann", now=make.NOW)
+    resolved = operations.resolve_incident(reg, incident.id, because="repaired", actor="ann", now=make.NOW)
     before = make.everything(reg)
-    assert resolved == operations.resolve_incident(reg, incident.id, resolution="again", actor="bob", now=make.NOW)
+    assert resolved == operations.resolve_incident(reg, incident.id, because="again", actor="bob", now=make.NOW)
     assert before == make.everything(reg)
     assert [decision] == queries.decisions(reg)
-    with pytest.raises(IllegalMove, match="resolved: repaired"):
-        operations.acknowledge_incident(reg, incident.id, actor="ann", now=make.NOW)
+    with pytest.raises(IllegalMove, match="resolved: by ann: repaired"):
+        operations.acknowledge_incident(reg, incident.id, because="on it", actor="ann", now=make.NOW)
+
+
+def test_a_reason_by_hand_is_not_taken_for_one_of_the_program(reg: Registry, incident: Incident) -> None:
+    """The words of an ending that drift reopens, or that promoted nothing, are words of a person here."""
+    operations.resolve_incident(reg, incident.id, because="retrain failed: so we stop", actor="ann", now=make.NOW)
+    (ended,) = queries.incidents(reg)
+    assert ("resolved", "by ann: retrain failed: so we stop") == (ended.displayed_state, ended.resolution)
+
+
+@pytest.mark.parametrize("because", ["", "  ", "\n"])
+def test_by_hand_there_is_a_reason(reg: Registry, incident: Incident, because: str) -> None:
+    """Without one nothing is written."""
+    before = make.everything(reg)
+    for operation in (operations.acknowledge_incident, operations.resolve_incident):
+        with pytest.raises(IllegalMove, match="a reason is needed"):
+            operation(reg, incident.id, because=because, actor="ann", now=make.NOW)
+    assert before == make.everything(reg)
