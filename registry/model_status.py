@@ -7,7 +7,7 @@ and before both comes that nothing can be judged because no usable record came.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
@@ -17,15 +17,14 @@ from features.schema import DERIVED
 from features.window import format_span, to_ms
 from monitors.finding import Signal, Stage, Verdict
 from monitors.profiles import side_channels
-from monitors.quality.arrivals import any_arrived, records_set_aside
+from monitors.quality.arrivals import records_set_aside
 from monitors.report import Report
 from monitors.signals import SIGNALS, Needs
-from registry import acknowledgements, incident_words, lookups
+from registry import acknowledgements, incident_words, lookups, newest_windows
 from registry.connection import Registry
 from registry.database import mapping, tables
 from registry.records import Champion, Incident
 
-_T = tables.window_reports.c
 _STAGE = {spec.signal: spec.stage for spec in SIGNALS}
 _ALWAYS = tuple(spec.signal for spec in SIGNALS if spec.needs is Needs.NOTHING)
 _OF_LABELS = tuple(spec.signal for spec in SIGNALS if spec.needs is Needs.OUTCOMES)
@@ -62,6 +61,8 @@ class ModelStatus:
         The rows and the end of the newest window of inputs.
     last_heard
         The end of the newest slice with any record in it.
+    answered_by
+        Another version than the champion, if it made the predictions of the newest window; "" if none did.
     """
 
     state: ModelState
@@ -73,6 +74,7 @@ class ModelStatus:
     rows: int = 0
     window_end: datetime | None = None
     last_heard: datetime | None = None
+    answered_by: str = ""
 
     @property
     def text(self) -> str:
@@ -92,6 +94,8 @@ class ModelStatus:
         """Yield the sentences of the status, worst first; signals with one reason share a sentence."""
         if self.state is ModelState.NOT_JUDGED:
             yield f"inputs cannot be judged: {self._why()}"
+        if self.answered_by:
+            yield f"the newest window has predictions of {self.answered_by} and none of the champion"
         yield from self.incidents
         if self.drifting and not self.incidents:
             yield f"drift in {', '.join(self.drifting)}; no incident is open (yet)"
@@ -143,10 +147,11 @@ def read_in(c: sa.Connection, model: str) -> ModelStatus:
     """Return the status of *model* in the caller's transaction."""
     live = lookups.open_incidents(c, model)
     champion = mapping.one(c, Champion, tables.champions.c.model == model)
-    newest = [_newest(c, model, champion.version, stage) for stage in Stage] if champion else [None, None]
-    heard = _heard(c, model, newest[0].window_end) if newest[0] else None
+    newest = [newest_windows.newest(c, model, champion.version, stage) for stage in Stage] if champion else [None, None]
+    heard = newest_windows.last_heard(c, model, newest[0].window_end) if newest[0] else None
     seen_by = {number: a.actor for number, a in acknowledgements.by_incident(c, model).items()}
-    return model_status(live, *newest, heard=heard, seen_by=seen_by)
+    status = model_status(live, *newest, heard=heard, seen_by=seen_by)
+    return replace(status, answered_by=newest_windows.answered_by(c, champion, newest[0])) if champion else status
 
 
 def model_status(
@@ -220,23 +225,3 @@ def _unjudged_features(inputs: Report | None) -> dict[str, str]:
 def _short(reason: str) -> str:
     """Return a reason without the fault that it rests on, which is a finding of its own."""
     return "the data have a quality fault" if reason.startswith("a quality fault") else reason
-
-
-def _newest(c: sa.Connection, model: str, version: str, stage: Stage) -> Report | None:
-    mine = (_T.model == model) & (_T.version == version) & (_T.segment == "") & (_T.stage == stage.value) & _T.latest
-    found = c.scalar(sa.select(_T.report).where(mine).order_by(_T.window_end.desc()).limit(1))
-    return None if found is None else Report.model_validate(found)
-
-
-def _heard(c: sa.Connection, model: str, until: datetime) -> datetime | None:
-    """Return the end of the newest slice in which a record came, of any version.
-
-    *until* is where to begin to look if no window has rows: only as far back as a window is long.
-    """
-    mine = (_T.model == model) & (_T.segment == "") & (_T.stage == Stage.INPUTS.value) & _T.latest
-    last = c.scalar(sa.select(sa.func.max(_T.window_end)).where(mine, _T.rows > 0))
-    since = last or until
-    size = c.execute(sa.select(_T.window_start, _T.window_end).where(mine).limit(1)).one()
-    found = sa.select(_T.report).where(mine, _T.window_end > since - (size.window_end - size.window_start))
-    ordered = (Report.model_validate(r) for r in c.scalars(found.order_by(_T.window_end.desc())))
-    return next((r.window_end for r in ordered if any_arrived(r.newest_slice)), None)

@@ -10,9 +10,11 @@ from features.window import from_ms
 from monitors.finding import Finding, Signal, Stage, Verdict
 from monitors.report import Report
 from monitors.signals import Severity
-from registry import model_status
+from registry import model_status, operations
+from registry.connection import Registry
 from registry.model_status import ModelState
-from registry.records import Incident, IncidentState
+from registry.records import Incident, IncidentState, Version
+from tests.support import incident_world
 from tests.support.drift_evidence import evidence
 
 DAY = 86_400_000
@@ -97,3 +99,18 @@ def test_ages_are_told_in_two_units() -> None:
     stands = model_status.model_status([], STEADY, None, heard=from_ms(17 * DAY + 3_600_000))
     assert ("2d ago", "2d23h ago") == (stands.age(NOW), stands.heard_age(NOW))
     assert "" == model_status.model_status([], None, None).age(NOW)
+
+
+def test_a_version_that_answers_beside_the_champion_is_named(reg: Registry) -> None:
+    """Where nobody has told the service of a promotion: its windows open no incident, and that must be seen."""
+    incident_world.begin(reg)
+    assert "of the champion" not in model_status.read(reg, "late").text
+    other = incident_world.baseline(version="v2")
+    operations.add_version(reg, Version(model="late", version="v2", mode="external", created_at=NOW))
+    operations.store_baseline(reg, other, now=NOW)
+    of_other = {"version": "v2", "baseline": other.digest}
+    later = [r.model_copy(update=of_other) for r in incident_world.window(2, drift=False)]
+    incident_world.store(reg, later)
+    assert "the newest window has predictions of v2 and none of the champion" in model_status.read(reg, "late").lines
+    incident_world.store(reg, incident_world.window(2, drift=False))
+    assert "of the champion" not in model_status.read(reg, "late").text
