@@ -16,7 +16,9 @@ from registry.views.promotion_effect import PromotionEffect
 from registry.views.retrain_record import RetrainRecord
 
 NEXT_RUN = "the next decision run"
-"""What a new incident waits for, where the reconciler has recorded nothing else."""
+UNDECIDED = f"{NEXT_RUN}, or for steady windows if the model is only monitored"
+"""What a new incident waits for, where the reconciler has recorded nothing else. The registry does not know whether the
+project file has a `retrain` section."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ def waits_for(incident: Incident, decision: Decision | None, run: RetrainRun | N
     if run is not None and not run.state.is_final:
         return run_waits_for(run)
     if decision is None or incident.pending:
-        return incident.pending or NEXT_RUN
+        return incident.pending or UNDECIDED
     if decision.action is Action.RETRAIN:
         is_done = run is not None and run.decision_id == decision.id
         return _NEXT_RETRAIN if is_done else f"{NEXT_RUN}, which starts the retrain"

@@ -72,7 +72,7 @@ def test_the_decision_and_the_log_are_shown(reg: Registry) -> None:
     assert "auc: 0.7 → 0.6" in page
     assert "opened leeway variables loss; severity critical" in page
     assert "First window" not in page
-    assert "No decision yet: waiting for the next decision run." in words(reg, FEATURE)
+    assert "No decision yet: waiting for the next decision run, or for steady windows if" in words(reg, FEATURE)
 
 
 def test_who_has_seen_an_incident_is_shown(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_each_revision_of_a_decision_is_there(reg: Registry) -> None:
     assert [(1, Action.NOTHING), (2, Action.RETRAIN)] == [(d.revision, d.action) for d in shown.decisions]
     newest = incident_response.newest(reg, queries.incidents(reg, "late"))
     assert (shown.decisions[-1], shown.waits_for) == (newest[1].decision, newest[1].waits_for)
-    assert (None, "the next decision run") == (newest[2].decision, newest[2].waits_for)
+    assert (None, incident_response.UNDECIDED) == (newest[2].decision, newest[2].waits_for)
 
 
 def test_a_held_run_says_what_it_waits_for(reg: Registry) -> None:
