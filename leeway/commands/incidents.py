@@ -67,6 +67,7 @@ def acknowledge(
     its end, the reopened incident is not acknowledged.
     """
     with context.open(ctx.obj) as opened:
+        before = queries.incident(opened.registry, incident)
         after = operations.acknowledge_incident(
             opened.registry, incident, because=because, actor=actor, now=datetime.now(UTC)
         )
@@ -74,8 +75,9 @@ def acknowledge(
     if as_json:
         show.as_json({"ok": True, "acknowledged": acknowledged, "incident": _record(after)})
         return
-    show.note(show.text(f"Incident {incident} ({after.signal.value} of {after.version}) is acknowledged "
-                        f"{acknowledged_text(acknowledged)}"))  # fmt: skip
+    was, nothing = _unchanged(before.state is IncidentState.ACKNOWLEDGED)
+    show.note(show.text(f"Incident {incident} ({after.signal.value} of {after.version}) {was} acknowledged "
+                        f"{acknowledged_text(acknowledged)}{nothing}"))  # fmt: skip
 
 
 def resolve(
@@ -98,8 +100,7 @@ def resolve(
     if as_json:
         show.as_json({"ok": True, "incident": _record(after)})
         return
-    was = "was" if before.state is IncidentState.RESOLVED else "is"
-    nothing = "; nothing was changed" if before.state is IncidentState.RESOLVED else ""
+    was, nothing = _unchanged(before.state is IncidentState.RESOLVED)
     show.note(show.text(f"Incident {incident} ({after.signal.value} of {after.version}) {was} resolved: "
                         f"{after.resolution}{nothing}"))  # fmt: skip
 
@@ -169,6 +170,11 @@ def list_incidents(
             for i in listed
         ]
         show.table("Incidents", columns, rows)
+
+
+def _unchanged(was_so: bool) -> tuple[str, str]:
+    """Return the verb and the last clause of what is said about an incident that was so before the command, or not."""
+    return ("was", "; nothing was changed") if was_so else ("is", "")
 
 
 def _record(incident: Incident) -> dict[str, Any]:

@@ -53,6 +53,9 @@ def test_who_has_seen_an_incident_is_told_everywhere(folder: Path) -> None:
     """In the answer, the list, `status` and with it each later alert; a second time changes nothing."""
     said = printed(folder, "incidents", "acknowledge", "1", "--because", "looking at it", "--actor", "ann")
     assert "Incident 1 (feature of v1) is acknowledged at " in said
+    assert "was acknowledged at" in printed(
+        folder, "incidents", "acknowledge", "1", "--because", "again", "--actor", "eve"
+    )
     again = document(folder, "incidents", "acknowledge", "1", "--because", "me too", "--actor", "bob")
     assert ("ann", "looking at it", "acknowledged") == (
         again["acknowledged"]["actor"],
