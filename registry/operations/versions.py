@@ -117,11 +117,9 @@ def store_baseline(reg: Registry, baseline: Baseline, *, now: datetime) -> str:
 def set_state(c: sa.Connection, version: Version, to: VersionState) -> None:
     """Move *version* to another state in the caller's transaction; IllegalMove, naming the legal ones, otherwise."""
     if (version.state, to) not in MOVES:
-        if version.state is to:
-            msg = f"{version.model} {version.version} is {to.value} already"
-            raise IllegalMove(msg, hint="`leeway status` shows which version serves")
         legal = [b.value for a, b in MOVES if a is version.state]
-        msg = f"{version.model} {version.version} is {version.state.value} and cannot become {to.value}"
+        name = f"{version.model} {version.version} is {version.state.value}"
+        msg = f"{name} already" if version.state is to else f"{name} and cannot become {to.value}"
         raise IllegalMove(msg, hint=f"legal from here: {', '.join(legal) or 'nothing; register it as a new version'}")
     mapping.update(c, tables.versions, *_key(version.model, version.version), state=to)
 
