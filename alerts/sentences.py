@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from registry import incident_words
 from registry.audit_log.chain import SYSTEM
 from registry.records import APPROVAL, Action, Message
 
@@ -44,7 +45,7 @@ def _incident(kind: str, data: Data) -> str:
 def _variables(incident: Data) -> str:
     """Return the variables of an incident, the first three by name; "" where it names none."""
     names = sorted({name for finding in _findings(incident) if (name := str(finding.get("variable", "*"))) != "*"})
-    return ", ".join(names[:3]) + (" and more" if len(names) > 3 else "")
+    return incident_words.first(names, 3)
 
 
 def _begin(incident: Data) -> str:

@@ -27,7 +27,8 @@ def gain_table(runs: int) -> str:
             for gain in (0.0, 0.1, 0.2):
                 rng = np.random.default_rng((gate_worlds.SEED, 9, round(10 * spread), round(10 * phi)))
                 drawn = gate_worlds.uneven(rng, (runs, UNTIL), phi, spread, gain)
-                rows.append((f"{spread:g}", f"{phi:g}", f"{gain:g}", *_cells(drawn, past)))
+                cells = (" / ".join(shares(at, (14, 30, UNTIL))) for at in _first_passes(drawn, past))
+                rows.append((f"{spread:g}", f"{phi:g}", f"{gain:g}", *cells))
     return table(("sd of log loss", "memory", "part gained", "evidence", "by means alone"), rows)
 
 
@@ -37,18 +38,13 @@ def contrary_table(runs: int) -> str:
     for spread in SPREADS:
         rng = np.random.default_rng((gate_worlds.SEED, 10, round(10 * spread)))
         drawn = gate_worlds.contrary(rng, (runs, UNTIL), spread)
-        ways = (drawn, _by_means(drawn))
-        passed = (float((gate_paths.by_evidence(own, PLAN, past) < np.inf).mean()) for own in ways)
+        passed = (float((at < np.inf).mean()) for at in _first_passes(drawn, past))
         rows.append((f"{spread:g}", *(interval(rate, runs) for rate in passed)))
     return table(("sd of log loss", "evidence", "by means alone"), rows)
 
 
-def _cells(drawn: Floats, past: Floats) -> list[str]:
-    """Return the shares that passed by 14, 30 and 60 slices: by both measures, and by the means alone."""
-    ways = (drawn, _by_means(drawn))
-    return [" / ".join(shares(gate_paths.by_evidence(own, PLAN, past), (14, 30, UNTIL))) for own in ways]
-
-
-def _by_means(drawn: Floats) -> Floats:
-    """Return slices with one large loss for all, so that shares say what the means say."""
-    return np.stack([*drawn[:2], 1e3 * np.abs(drawn[0]).max() * drawn[1]])
+def _first_passes(drawn: Floats, past: Floats) -> list[Floats]:
+    """Return the slices at which each run first passes: by both measures, and by the means alone."""
+    # With one large loss for all, shares say what the means say.
+    alike = np.stack([*drawn[:2], 1e3 * np.abs(drawn[0]).max() * drawn[1]])
+    return [gate_paths.by_evidence(own, PLAN, past) for own in (drawn, alike)]

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from monitors.finding import Signal
 from monitors.report import Report
 from registry.records import Incident
+
+
+def first(names: Sequence[str], most: int) -> str:
+    """Return the first names, and whether there are more.
+
+    >>> first(["a", "b"], 2), first(["a", "b", "c"], 2)
+    ('a, b', 'a, b and more')
+    """
+    return ", ".join(names[:most]) + (" and more" if len(names) > most else "")
 
 
 def words(incident: Incident, newest: Report | None, seen_by: str) -> str:
@@ -16,8 +27,8 @@ def words(incident: Incident, newest: Report | None, seen_by: str) -> str:
     names = sorted({e.finding.variable for e in incident.evidence if e.finding.variable != "*"})
     is_fault = incident.signal is Signal.QUALITY
     what = "data fault" if is_fault else f"{incident.signal.value} drift"
-    variables = f" in {', '.join(names[:3])}{' and more' if len(names) > 3 else ''}" if names else ""
-    segment = f", segment {', '.join(where[:2])}{' and more' if len(where) > 2 else ''}"
+    variables = f" in {first(names, 3)}" if names else ""
+    segment = f", segment {first(where, 2)}"
     inside = segment if where and "" not in where else ""
     why = next((e.finding.reason for e in reversed(incident.evidence) if e.finding.reason and is_fault), "")
     tail = f": {why}" if why else ""

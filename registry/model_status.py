@@ -7,7 +7,7 @@ and before both comes that nothing can be judged because no usable record came.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 
@@ -150,8 +150,8 @@ def read_in(c: sa.Connection, model: str) -> ModelStatus:
     newest = [newest_windows.newest(c, model, champion.version, stage) for stage in Stage] if champion else [None, None]
     heard = newest_windows.last_heard(c, model, newest[0].window_end) if newest[0] else None
     seen_by = {number: a.actor for number, a in acknowledgements.by_incident(c, model).items()}
-    status = model_status(live, *newest, heard=heard, seen_by=seen_by)
-    return replace(status, answered_by=newest_windows.answered_by(c, champion, newest[0])) if champion else status
+    other = newest_windows.answered_by(c, champion, newest[0]) if champion else ""
+    return model_status(live, *newest, heard=heard, seen_by=seen_by, answered_by=other)
 
 
 def model_status(
@@ -161,6 +161,7 @@ def model_status(
     *,
     heard: datetime | None = None,
     seen_by: Mapping[int, str] | None = None,
+    answered_by: str = "",
 ) -> ModelStatus:
     """Return the status of a model.
 
@@ -172,6 +173,8 @@ def model_status(
         The newest windows of all traffic of its champion, and the end of the newest slice with any record in it.
     seen_by
         Who acknowledged each acknowledged incident, by its number.
+    answered_by
+        Another version than the champion, if it made the predictions of the newest window.
     """
     acknowledged_by = seen_by or {}
     worst = sorted(live, key=lambda i: (-i.severity.rank, i.opened_at, i.id))
@@ -189,7 +192,7 @@ def model_status(
         incidents=tuple(incident_words.words(i, inputs, acknowledged_by.get(i.id, "")) for i in worst),
         drifting=drifting, steady=steady, unjudged=unjudged,
         set_aside={**refused, **lacking}, rows=inputs.rows if inputs else 0,
-        window_end=inputs.window_end if inputs else None, last_heard=heard,
+        window_end=inputs.window_end if inputs else None, last_heard=heard, answered_by=answered_by,
     )  # fmt: skip
 
 
@@ -218,7 +221,7 @@ def _unjudged_features(inputs: Report | None) -> dict[str, str]:
     """Return the features that could not be judged, where others are steady, with the first one's reason."""
     features = [f for f in inputs.findings if f.signal is Signal.FEATURE] if inputs else []
     blind = [f for f in features if f.verdict is Verdict.NOT_ENOUGH]
-    names = ", ".join(f.variable for f in blind[:3]) + (" and more" if len(blind) > 3 else "")
+    names = incident_words.first([f.variable for f in blind], 3)
     return {f"{len(blind)} of {len(features)} features ({names})": _short(blind[0].reason)} if blind else {}
 
 

@@ -145,16 +145,15 @@ def moments(texts: pd.Series[str], way: str | None) -> pd.Series[pd.Timestamp]:
         If pandas does not know a part of the format.
     """
     texts = texts.mask(_matches(texts, WORD))
-    if way is not None:
-        return pd.to_datetime(texts, utc=True, format=way, errors="coerce")
-    # Apart, because in one call pandas gives a text without a zone the offset of the text before it.
     zoned = _matches(texts, ZONED)
-    if not zoned.any() or zoned.all():
-        return pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce")
-    read, here = (
-        pd.to_datetime(texts.where(of), utc=True, format="ISO8601", errors="coerce") for of in (zoned, ~zoned)
-    )
-    return read.where(zoned, here)
+    if way is None and zoned.any() and not zoned.all():
+        # Apart, because in one call pandas gives a text without a zone the offset of the text before it.
+        return _read(texts.where(zoned), way).where(zoned, _read(texts.where(~zoned), way))
+    return _read(texts, way)
+
+
+def _read(texts: pd.Series[str], way: str | None) -> pd.Series[pd.Timestamp]:
+    return pd.to_datetime(texts, utc=True, format=way or "ISO8601", errors="coerce")
 
 
 def _matches(texts: pd.Series[str], pattern: str) -> Mask:

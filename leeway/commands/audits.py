@@ -15,6 +15,7 @@ from features.errors import ProjectError
 from features.window import UTC
 from leeway import context
 from leeway.commands.actor import USER, Actor
+from leeway.commands.options import Because
 from leeway.terminal import show
 from registry import audit_export, operations
 from registry.audit_log import verification
@@ -73,7 +74,7 @@ def export(ctx: typer.Context, file: Annotated[Path, typer.Argument(help="The fi
 
 def accept(
     ctx: typer.Context,
-    because: Annotated[str, typer.Option("--because", help="The reason, for the audit log.")],
+    because: Because,
     actor: Actor = USER,
 ) -> None:
     """Accept all rows as they are, and begin a new file of signed heads.

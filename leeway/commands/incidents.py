@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from features.window import UTC
 from leeway import context
 from leeway.commands.actor import USER, Actor
-from leeway.commands.options import AsJson
+from leeway.commands.options import AsJson, Because, IncidentNumber
 from leeway.project.load import Model
 from leeway.project.validation_errors import count
 from leeway.terminal import show
@@ -21,8 +21,6 @@ from registry.records import AcceptedAs, Decision, Incident, IncidentState
 from registry.views import incident_response
 
 ModelName = Annotated[str | None, typer.Argument(help="The model; by default the only one, or all.")]
-Number = Annotated[int, typer.Argument(help="The incident's id in `leeway incidents`.")]
-Because = Annotated[str, typer.Option("--because", help="The reason, for the audit log.")]
 LIST = "list"
 """The subcommand that `leeway incidents` without one runs."""
 
@@ -55,7 +53,7 @@ def register(app: typer.Typer) -> None:
 
 def acknowledge(
     ctx: typer.Context,
-    incident: Number,
+    incident: IncidentNumber,
     because: Because,
     actor: Actor = USER,
     as_json: AsJson = False,
@@ -82,7 +80,7 @@ def acknowledge(
 
 def resolve(
     ctx: typer.Context,
-    incident: Number,
+    incident: IncidentNumber,
     because: Because,
     actor: Actor = USER,
     as_json: AsJson = False,
@@ -107,7 +105,7 @@ def resolve(
 
 def accept(
     ctx: typer.Context,
-    incident: Number,
+    incident: IncidentNumber,
     accepted_as: Annotated[AcceptedAs, typer.Option("--as", help="The new classification.")],
     because: Because,
     actor: Actor = USER,

@@ -31,6 +31,8 @@ PeriodEnd = Annotated[
 Column = Annotated[str | None, typer.Option(metavar="COLUMN", rich_help_panel="Which column is what")]
 """The column of a role in a log; inferred if it is left out."""
 IdColumn = Annotated[str | None, typer.Option("--id", metavar="COLUMN", rich_help_panel="Which column is what")]
+Because = Annotated[str, typer.Option("--because", help="The reason, for the audit log.")]
+IncidentNumber = Annotated[int, typer.Argument(help="The incident's id in `leeway incidents`.")]
 Positive = Annotated[str | None, typer.Option(metavar="VALUE", help="The label that counts as 1.")]
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]

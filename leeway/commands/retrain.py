@@ -12,7 +12,7 @@ from features.window import UTC
 from leeway import assembly, context, external_champion
 from leeway.commands import audits
 from leeway.commands.actor import USER, Actor
-from leeway.commands.options import AsJson, ModelName, When, span
+from leeway.commands.options import AsJson, Because, ModelName, When, span
 from leeway.context import Context
 from leeway.flows import run_once, serve_flows
 from leeway.landed import landing
@@ -34,7 +34,6 @@ AsOf = Annotated[
         help="Use only data known at this event time, in UTC; by default the end of the newest reported window.",
     ),
 ]
-Because = Annotated[str, typer.Option("--because", help="The reason, for the audit log.")]
 
 scheduled = typer.Typer(name="flows", no_args_is_help=True, help="Run retrains and audits automatically, with Prefect.")
 

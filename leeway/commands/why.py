@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated
 
 import typer
 
 from leeway import context
 from leeway.commands.incidents import acknowledged_text, decision_text
-from leeway.commands.options import AsJson
+from leeway.commands.options import AsJson, IncidentNumber
 from leeway.commands.response_text import print_response
 from leeway.project.load import Model
 from leeway.project.validation_errors import count
@@ -35,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 def why(
     ctx: typer.Context,
-    incident: Annotated[int, typer.Argument(help="The incident's id in `leeway incidents`.")],
+    incident: IncidentNumber,
     as_json: AsJson = False,
 ) -> None:
     """Explain an incident: which variables drifted, how sure that is, what was decided and done, and how to undo it.
